@@ -1,0 +1,1 @@
+"""FHIR R4 mappings of self-management records: pure, no HTTP, no clock, no database."""
