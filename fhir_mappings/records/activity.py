@@ -52,8 +52,8 @@ class Activity:
     id: str | None = None
     identifiers: tuple[Identifier, ...] = ()
     based_on: tuple[Reference, ...] = ()
-    status: ActivityStatus
-    intent: ActivityIntent = ActivityIntent.PLAN
+    status: ActivityStatus | None = None
+    intent: ActivityIntent | None = ActivityIntent.PLAN
     categories: tuple[CodeableConcept, ...] = ()
     priority: str | None = None
     do_not_perform: bool | None = None

@@ -103,8 +103,8 @@ class CarePlan:
 
     id: str | None = None
     identifiers: tuple[Identifier, ...] = ()
-    status: CarePlanStatus
-    intent: CarePlanIntent = CarePlanIntent.PLAN
+    status: CarePlanStatus | None = None
+    intent: CarePlanIntent | None = CarePlanIntent.PLAN
     kind: CodeableConcept | None = None
     categories: tuple[CodeableConcept, ...] = ()
     title: str | None = None

@@ -70,7 +70,7 @@ class Goal:
 
     id: str | None = None
     identifiers: tuple[Identifier, ...] = ()
-    status: GoalStatus
+    status: GoalStatus | None = None
     achievement: CodeableConcept | None = None
     categories: tuple[CodeableConcept, ...] = ()
     priority: CodeableConcept | None = None

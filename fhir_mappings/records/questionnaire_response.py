@@ -36,7 +36,7 @@ class Item:
 
     key: int | None = field(default=None, compare=False)
     id: str | None = None
-    link_id: str
+    link_id: str | None = None
     definition: str | None = None
     text: str | None = None
     answers: tuple[Answer, ...] = ()
@@ -54,7 +54,7 @@ class QuestionnaireResponse:
     id: str | None = None
     identifier: Identifier | None = None
     questionnaire: str | None = None
-    status: QuestionnaireResponseStatus
+    status: QuestionnaireResponseStatus | None = None
     subject: Reference | None = None
     authored: str | None = None
     author: Reference | None = None
