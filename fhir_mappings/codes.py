@@ -36,18 +36,23 @@ GENERATED_NARRATIVE = f"{CANONICAL}/StructureDefinition/generated-narrative"
 
 @dataclass(frozen=True)
 class Shipped:
-    """One code that may stand in what we write; verified: where it was read."""
+    """One code that may stand in what we write; verified: where it was read.
+
+    text: what it means, in few words; for HL7's and our own codes also its display.
+    """
 
     system: str
     code: str
-    display: str
+    text: str
     verified: str
 
     @property
     def concept(self) -> CodeableConcept:
-        """The code as a concept, its display as text."""
-        coding = Coding(system=self.system, code=self.code, display=self.display)
-        return CodeableConcept(codings=(coding,), text=self.display)
+        """The code as a concept, with text."""
+        # Displays of LOINC and SNOMED CT differ between editions, and servers may refuse another's.
+        display = None if self.system in (LOINC, SNOMED) else self.text
+        coding = Coding(system=self.system, code=self.code, display=display)
+        return CodeableConcept(codings=(coding,), text=self.text)
 
 
 class PlanKind(StrEnum):
@@ -84,14 +89,14 @@ SHIPPED: tuple[Shipped, ...] = (
     Shipped(GOAL_PRIORITY, "medium-priority", "Medium Priority", _HL7),
     Shipped(GOAL_PRIORITY, "low-priority", "Low Priority", _HL7),
     Shipped(US_CORE_CARE_PLAN_CATEGORY, "assess-plan", "Assessment and Plan of Treatment", _US_CORE),
-    Shipped(LOINC, "89555-7", "How many days per week did you engage in moderate to strenuous physical activity in the last 30 days", _PA),
-    Shipped(LOINC, "68516-4", "On those days that you engage in moderate to strenuous exercise, how many minutes, on average, do you exercise", _PA),
-    Shipped(LOINC, "82290-8", "Frequency of moderate to vigorous aerobic physical activity", _PA),
-    Shipped(LOINC, "82291-6", "Frequency of muscle-strengthening physical activity", _PA),
-    Shipped(LOINC, "41950-7", "Number of steps in 24 hour Measured", _PA),
+    Shipped(LOINC, "89555-7", "Days a week with moderate to strenuous activity", _PA),
+    Shipped(LOINC, "68516-4", "Minutes a day of moderate to strenuous activity", _PA),
+    Shipped(LOINC, "82290-8", "Minutes a week of moderate to vigorous activity", _PA),
+    Shipped(LOINC, "82291-6", "Days a week with strength exercises", _PA),
+    Shipped(LOINC, "41950-7", "Steps in 24 hours", _PA),
     Shipped(LOINC, "107332-9", "Goal attainment scale", _PCO),
-    Shipped(LOINC, "72514-3", "Pain severity - 0-10 verbal numeric rating [Score] - Reported", _CDS4CPM),
-    Shipped(LOINC, "75893-8", "Pain severity in the past week", _CDS4CPM),
+    Shipped(LOINC, "72514-3", "Pain now, 0 to 10", _CDS4CPM),
+    Shipped(LOINC, "75893-8", "Pain on average in the past week, 0 to 10", _CDS4CPM),
     Shipped(SNOMED, "279039007", "Low back pain", _GPS),
     Shipped(SNOMED, "278860009", "Chronic low back pain", _GPS),
     Shipped(SNOMED, "278862001", "Acute low back pain", _GPS),

@@ -1,0 +1,330 @@
+"""Lenses: what is declared once here is read, written, overlaid, accounted for and merged.
+
+A ``Mapping`` ties the fields of a record to elements of a JSON object. Reading never
+looks at what no field declares; writing touches a field only where reading the original
+gives another value. So an unedited record gives back its original exactly, and an edit
+changes that element alone.
+
+Laws (Foster et al. 2007, TOPLAS 29(3)): write(read(s), s) == s; read(write(r, s)) == r.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar
+
+from fhir_mappings.errors import MappingError
+from fhir_mappings.exact_json import Tree
+
+R = TypeVar("R")
+
+#: A reading adds to it when it passes something that no field declares.
+Unread = list[bool]
+
+
+class Type(Protocol):
+    """How the values of one FHIR type are read and written, each as a whole."""
+
+    def read(self, node: Any, unread: Unread) -> Any:
+        """Return the value that the JSON says."""
+
+    def write(self, value: Any) -> Any:
+        """Return the JSON that says the value."""
+
+    def leaves(self, node: Any, path: str) -> Iterator[str]:
+        """Yield the path of every leaf that reading depends on."""
+
+
+class Field(Protocol):
+    """Where in an object one record field lives."""
+
+    #: The place, for people: ``description.text``, ``due[x]``.
+    where: str
+    #: Members of the object that it reads.
+    keys: frozenset[str]
+    #: Whether it shares them with other fields, so that it owns but a part of each.
+    shared: bool
+    #: Its value where there is nothing: None or ().
+    nothing: Any
+
+    def read(self, node: Tree, unread: Unread) -> Any:
+        """Return the field's value."""
+
+    def put(self, node: Tree, value: Any) -> None:
+        """Set the field in an object that the caller has just made or copied."""
+
+    def leaves(self, node: Tree, path: str) -> Iterator[str]:
+        """Yield the path of every leaf that reading depends on."""
+
+    def subtree(self, node: Tree) -> Any:
+        """Return all that the field's elements hold, read or not, to compare."""
+
+
+class Mapping(Generic[R]):
+    """A record class and the fields that express it in one kind of JSON object."""
+
+    def __init__(
+        self,
+        record: type[R],
+        fields: dict[str, Field] | Callable[[], dict[str, Field]],
+        start: Tree | None = None,
+    ) -> None:
+        """Declare a mapping; start: the members that every object of this kind begins with."""
+        self.record = record
+        self.start = start or {}
+        self._declared = fields
+
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        # Types that contain themselves are declared by a function, called at first use.
+        return self._declared() if callable(self._declared) else self._declared
+
+    @cached_property
+    def _blank(self) -> dict[str, Any]:
+        return {name: field.nothing for name, field in self.fields.items()}
+
+    @cached_property
+    def _readers(self) -> dict[str, list[tuple[str, Callable[[Tree, Unread], Any]]]]:
+        """The fields that each member of an object speaks to."""
+        readers: dict[str, list[tuple[str, Callable[[Tree, Unread], Any]]]] = {key: [] for key in self.start}
+        for name, field in self.fields.items():
+            for key in field.keys:
+                readers.setdefault(key, []).append((name, field.read))
+        return readers
+
+    @cached_property
+    def _shared(self) -> dict[str, Field]:
+        return {name: field for name, field in self.fields.items() if field.shared}
+
+    def read(self, node: Any, unread: Unread) -> R:
+        """Return the record that an object says. Raises MappingError for another structure."""
+        if type(node) is not dict:
+            raise MappingError("", "is not an object")
+        if not (node.keys() <= self._readers.keys() and (not self._shared or self._all_read(node))):
+            unread.append(True)
+        return self._reading(node, unread)
+
+    def _reading(self, node: Tree, unread: Unread) -> R:
+        values = self._blank.copy()
+        readers = self._readers
+        for key in node:
+            if key in readers:
+                for name, read in readers[key]:
+                    values[name] = read(node, unread)
+        record = object.__new__(self.record)
+        # A frozen dataclass sets its fields one by one through object.__setattr__, which
+        # takes most of the time of a reading; all at once is the same.
+        record.__dict__.update(values)
+        return record
+
+    def write(self, value: R) -> Tree:
+        """Return a new object that says the record."""
+        node = dict(self.start)
+        parts = value.__dict__
+        for name, field in self.fields.items():
+            part = parts[name]
+            if part is not None and part is not _NO_ITEMS:
+                field.put(node, part)
+        if not node:
+            raise MappingError("", "is empty")
+        self._refuse_ambiguity(value, node)
+        return node
+
+    def overlay(self, value: R, onto: Tree) -> Tree:
+        """Return ``onto`` with only those fields touched whose reading differs."""
+        current = self.read(onto, [])
+        if current == value:
+            return onto
+        refuse_unknown_modifier(onto)
+        node = dict(onto)
+        for name, field in self.fields.items():
+            wanted = getattr(value, name)
+            if getattr(current, name) != wanted:
+                field.put(node, wanted)
+        self._refuse_ambiguity(value, node)
+        return node
+
+    def leaves(self, node: Any, path: str) -> Iterator[str]:
+        """Yield the path of every leaf that reading the object depends on."""
+        for key in self.start:
+            yield f"{path}.{key}"
+        for field in self.fields.values():
+            yield from field.leaves(node, path)
+
+    def _refuse_ambiguity(self, value: R, node: Tree) -> None:
+        """Raise MappingError where a neighbour's value would be read as this field's."""
+        for name, field in self._shared.items():
+            if field.read(node, []) != getattr(value, name):
+                raise MappingError(field.where, "cannot be told from its neighbours in the same list")
+
+    def _all_read(self, node: Tree) -> bool:
+        return set(all_leaves(node, "")) == set(self.leaves(node, ""))
+
+
+#: What a list field has that has no items; there is only one empty tuple.
+_NO_ITEMS: tuple[()] = ()
+
+
+def all_leaves(node: Any, path: str) -> Iterator[str]:
+    """Yield the path of every leaf: every value that is no object, no list and no null."""
+    if isinstance(node, dict):
+        for key, member in node.items():
+            yield from all_leaves(member, f"{path}.{key}")
+    elif isinstance(node, list):
+        for index, member in enumerate(node):
+            yield from all_leaves(member, f"{path}[{index}]")
+    elif node is not None:
+        yield path
+
+
+def refuse_unknown_modifier(node: Any) -> None:
+    """Raise MappingError if something that we do not know changes the object's meaning.
+
+    To edit what one does not understand could say the opposite of what was meant
+    (https://hl7.org/fhir/R4/extensibility.html#modifierExtension).
+    """
+    if not isinstance(node, dict):
+        return
+    if node.get("modifierExtension"):
+        raise MappingError(
+            "modifierExtension[0]", "is unknown here and changes the meaning, so no edit is safe", "extension"
+        )
+    if "implicitRules" in node or "_implicitRules" in node:
+        raise MappingError("implicitRules", "is unknown here, so no edit is safe", "not-supported")
+
+
+class Element:
+    """One element, at most once."""
+
+    shared = False
+    nothing = None
+
+    def __init__(self, name: str, type_: Type) -> None:
+        self.where = self.name = name
+        self.keys = frozenset((name,))
+        self.type = type_
+
+    def read(self, node: Tree, unread: Unread) -> Any:
+        value = node.get(self.name)
+        if value is None:
+            return None
+        try:
+            return self.type.read(value, unread)
+        except MappingError as error:
+            raise error.under(self.name) from None
+
+    def put(self, node: Tree, value: Any) -> None:
+        try:
+            node[self.name] = self._written(node.get(self.name), value)
+        except MappingError as error:
+            raise error.under(self.name) from None
+        if value is None:
+            del node[self.name]
+        # What spoke about the old value (data-absent-reason, a translation) goes with it.
+        node.pop(f"_{self.name}", None)
+
+    def _written(self, old: Any, value: Any) -> Any:
+        refuse_unknown_modifier(old)
+        return None if value is None else self.type.write(value)
+
+    def leaves(self, node: Tree, path: str) -> Iterator[str]:
+        value = node.get(self.name)
+        if value is not None:
+            yield from self.type.leaves(value, f"{path}.{self.name}")
+
+    def subtree(self, node: Tree) -> Any:
+        return node.get(self.name), node.get(f"_{self.name}")
+
+
+class Part(Element):
+    """One element that is edited within, not replaced whole."""
+
+    type: Mapping[Any]
+
+    def _written(self, old: Any, value: Any) -> Any:
+        if old is None or value is None:
+            return super()._written(old, value)
+        return self.type.overlay(value, old)
+
+
+class ChoiceOf:
+    """A ``stem[x]``: one field owns all its ``stem*`` members and what stands beside them."""
+
+    shared = False
+    nothing = None
+
+    def __init__(self, stem: str, choice: type, types: dict[str, Type]) -> None:
+        """choice: the record class of a choice; types: the allowed FHIR types by name."""
+        self.where = f"{stem}[x]"
+        self.choice = choice
+        self.types = types
+        self._member = {name: stem + name[0].upper() + name[1:] for name in types}
+        self._members = {self._member[name]: (name, type_) for name, type_ in types.items()}
+        self.keys = frozenset(self._members)
+        self._siblings = self.keys | {f"_{member}" for member in self.keys}
+
+    def read(self, node: Tree, unread: Unread) -> Any:
+        for member in self.keys & node.keys():
+            name, type_ = self._members[member]
+            try:
+                return self.choice(name, type_.read(node[member], unread))
+            except MappingError as error:
+                raise error.under(member) from None
+        return None
+
+    def put(self, node: Tree, value: Any) -> None:
+        for member in self._siblings & node.keys():
+            refuse_unknown_modifier(node.pop(member))
+        if value is None:
+            return
+        if value.type not in self.types:
+            raise MappingError(self.where, f"is one of {', '.join(self.types)}")
+        member = self._member[value.type]
+        try:
+            node[member] = self.types[value.type].write(value.value)
+        except MappingError as error:
+            raise error.under(member) from None
+
+    def leaves(self, node: Tree, path: str) -> Iterator[str]:
+        for member in self.keys & node.keys():
+            yield from self._members[member][1].leaves(node[member], f"{path}.{member}")
+
+    def subtree(self, node: Tree) -> Any:
+        return [(node.get(member), node.get(f"_{member}")) for member in self._members]
+
+
+class Within:
+    """A field one level further down, where its neighbours have other fields."""
+
+    shared = True
+
+    def __init__(self, parent: str, field: Field) -> None:
+        self.where = f"{parent}.{field.where}"
+        self.parent = parent
+        self.field = field
+        self.keys = frozenset((parent,))
+        self.nothing = field.nothing
+
+    def read(self, node: Tree, unread: Unread) -> Any:
+        try:
+            return self.field.read(self._child(node), unread)
+        except MappingError as error:
+            raise error.under(self.parent) from None
+
+    def put(self, node: Tree, value: Any) -> None:
+        child = dict(self._child(node))
+        self.field.put(child, value)
+        node[self.parent] = child
+        if not child:
+            del node[self.parent]
+
+    def leaves(self, node: Tree, path: str) -> Iterator[str]:
+        yield from self.field.leaves(self._child(node), f"{path}.{self.parent}")
+
+    def subtree(self, node: Tree) -> Any:
+        return self.field.subtree(self._child(node))
+
+    def _child(self, node: Tree) -> Tree:
+        child = node.get(self.parent, {})
+        if type(child) is not dict:
+            raise MappingError("", "is not an object")
+        return child

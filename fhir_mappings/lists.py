@@ -1,0 +1,260 @@
+"""Lenses on lists: items keep to their originals by handle, reading or natural key, never by position."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fhir_mappings.errors import MappingError
+from fhir_mappings.exact_json import Tree
+from fhir_mappings.lens import Mapping, Type, Unread, refuse_unknown_modifier
+
+#: Which of a list's elements belong to a field, by index.
+Pick = Callable[[list[Any]], list[int]]
+
+
+def every(elements: list[Any]) -> list[int]:
+    """Pick all elements."""
+    return list(range(len(elements)))
+
+
+class Each:
+    """A list of values; each is one value, replaced whole."""
+
+    nothing: Any = ()
+
+    def __init__(self, name: str, type_: Type, pick: Pick = every) -> None:
+        self.where = self.name = name
+        self.keys = frozenset((name,))
+        self.shared = pick is not every
+        self.type = type_
+        self.pick = pick
+
+    def read(self, node: Tree, unread: Unread) -> Any:
+        elements = node.get(self.name)
+        if elements is None:
+            return ()
+        return tuple([self._read(elements, index, unread) for index in self._picked(elements)])
+
+    def put(self, node: Tree, value: Any) -> None:
+        if self.name not in node:
+            node[self.name] = [self._write(position, item) for position, item in enumerate(value)]
+            return
+        elements = node[self.name]
+        picked = self._picked(elements)
+        readings = [self._read(elements, index, []) for index in picked]
+        origins = align(list(value), readings)
+        written = [
+            self._write(position, item) if origin is None else elements[picked[origin]]
+            for position, (item, origin) in enumerate(zip(value, origins, strict=True))
+        ]
+        _splice(node, self.name, elements, picked, written)
+
+    def leaves(self, node: Tree, path: str) -> Iterator[str]:
+        elements = node.get(self.name) or []
+        for index in self._picked(elements):
+            if elements[index] is not None:
+                yield from self.type.leaves(elements[index], f"{path}.{self.name}[{index}]")
+
+    def subtree(self, node: Tree) -> Any:
+        elements = node.get(self.name) or []
+        siblings = node.get(f"_{self.name}") or []
+        return [elements[index] for index in self._picked(elements)], siblings
+
+    def _picked(self, elements: Any) -> list[int]:
+        if type(elements) is not list:
+            raise MappingError(self.name, "is not a list")
+        return self.pick(elements)
+
+    def _read(self, elements: list[Any], index: int, unread: Unread) -> Any:
+        # A list of primitives has null where only a sibling says something.
+        if elements[index] is None:
+            return None
+        try:
+            return self.type.read(elements[index], unread)
+        except MappingError as error:
+            raise error.under(f"{self.name}[{index}]") from None
+
+    def _write(self, position: int, item: Any) -> Any:
+        try:
+            return None if item is None else self.type.write(item)
+        except MappingError as error:
+            raise error.under(f"{self.name}[{position}]") from None
+
+
+class First(Each):
+    """At most one value: the first element that is picked."""
+
+    nothing = None
+
+    def read(self, node: Tree, unread: Unread) -> Any:
+        return next(iter(super().read(node, unread)), None)
+
+    def put(self, node: Tree, value: Any) -> None:
+        if value is None:
+            # All of them, or the reading would fall back to the next.
+            super().put(node, ())
+        else:
+            elements = node.get(self.name) or []
+            _splice(node, self.name, elements, self._picked(elements)[:1], [self._write(0, value)])
+
+
+class Items:
+    """A list of elements that are edited within, each a record of its own.
+
+    The record's ``id`` is the element's id; its ``key`` is the index in the original,
+    given where the element has no id and holds something that no field reads, for only
+    there does it matter which original an edited item came from.
+    natural: what names an item among its neighbours, where that is unique in the list.
+    """
+
+    nothing: Any = ()
+
+    def __init__(
+        self,
+        name: str,
+        mapping: Mapping[Any],
+        pick: Pick = every,
+        natural: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.where = self.name = name
+        self.keys = frozenset((name,))
+        self.shared = pick is not every
+        self.mapping = mapping
+        self.pick = pick
+        self.natural = natural
+
+    def read(self, node: Tree, unread: Unread) -> Any:
+        if node.get(self.name) is None:
+            return ()
+        items = []
+        for index, element in self.elements(node):
+            passed: Unread = []
+            item = self._read(index, element, passed)
+            if passed and item.id is None:
+                item.__dict__["key"] = index
+            unread.extend(passed)
+            items.append(item)
+        return tuple(items)
+
+    def elements(self, node: Tree) -> list[tuple[int, Tree]]:
+        """Return the elements of an object that belong to this field, with their indices."""
+        elements = node.get(self.name) or []
+        if type(elements) is not list:
+            raise MappingError(self.name, "is not a list")
+        return [(index, elements[index]) for index in self.pick(elements)]
+
+    def put(self, node: Tree, value: Any) -> None:
+        if self.name not in node:
+            node[self.name] = [self._write(position, item) for position, item in enumerate(value)]
+            return
+        originals = self.elements(node)
+        readings = [self._read(index, element, []) for index, element in originals]
+        handles = [
+            index if item.id is None else item.id
+            for item, (index, _) in zip(readings, originals, strict=True)
+        ]
+        origins = align(list(value), readings, handles, self.natural)
+        for lost in set(range(len(originals))) - set(origins):
+            self._refuse_modifier(*originals[lost])
+        written = [
+            self._write(position, item) if origin is None else self._overlay(*originals[origin], item)
+            for position, (item, origin) in enumerate(zip(value, origins, strict=True))
+        ]
+        _splice(node, self.name, node.get(self.name) or [], [index for index, _ in originals], written)
+
+    def leaves(self, node: Tree, path: str) -> Iterator[str]:
+        for index, element in self.elements(node):
+            yield from self.mapping.leaves(element, f"{path}.{self.name}[{index}]")
+
+    def subtree(self, node: Tree) -> Any:
+        return [element for _, element in self.elements(node)]
+
+    def _read(self, index: int, element: Any, unread: Unread) -> Any:
+        try:
+            return self.mapping.read(element, unread)
+        except MappingError as error:
+            raise error.under(f"{self.name}[{index}]") from None
+
+    def _write(self, position: int, item: Any) -> Tree:
+        try:
+            return self.mapping.write(item)
+        except MappingError as error:
+            raise error.under(f"{self.name}[{position}]") from None
+
+    def _overlay(self, index: int, element: Tree, item: Any) -> Tree:
+        try:
+            return self.mapping.overlay(item, element)
+        except MappingError as error:
+            raise error.under(f"{self.name}[{index}]") from None
+
+    def _refuse_modifier(self, index: int, element: Tree) -> None:
+        try:
+            refuse_unknown_modifier(element)
+        except MappingError as error:
+            raise error.under(f"{self.name}[{index}]") from None
+
+
+def align(
+    items: list[Any],
+    readings: list[Any],
+    handles: list[Any] | None = None,
+    natural: Callable[[Any], Any] | None = None,
+) -> list[int | None]:
+    """Return for each item the index of its original among the readings, or None if it is new."""
+    origins: list[int | None] = [None] * len(items)
+    free = set(range(len(readings)))
+
+    def settle(item: int, reading: int) -> None:
+        origins[item] = reading
+        free.discard(reading)
+
+    if handles is not None:
+        by_handle = {handle: reading for reading, handle in enumerate(handles)}
+        for index, item in enumerate(items):
+            reading = by_handle.get(item.key if item.id is None else item.id)
+            if reading is not None and reading in free:
+                settle(index, reading)
+    for index, item in enumerate(items):
+        if origins[index] is None:
+            reading = next((free_one for free_one in sorted(free) if readings[free_one] == item), None)
+            if reading is not None:
+                settle(index, reading)
+    if natural is not None:
+        for index, reading in _unique_pairs(items, readings, origins, free, natural):
+            settle(index, reading)
+    return origins
+
+
+def _unique_pairs(
+    items: list[Any],
+    readings: list[Any],
+    origins: list[int | None],
+    free: set[int],
+    natural: Callable[[Any], Any],
+) -> list[tuple[int, int]]:
+    item_keys = [natural(item) for item in items]
+    reading_keys = [natural(reading) for reading in readings]
+    return [
+        (index, reading)
+        for index, key in enumerate(item_keys)
+        if origins[index] is None and key is not None and item_keys.count(key) == 1
+        for reading in free
+        if reading_keys[reading] == key and reading_keys.count(key) == 1
+    ]
+
+
+def _splice(node: Tree, name: str, elements: list[Any], picked: list[int], written: list[Any]) -> None:
+    """Put the written elements in the places of the picked ones; the others keep theirs."""
+    slots = iter(written)
+    mine = set(picked)
+    missing = object()
+    merged = []
+    for index, element in enumerate(elements):
+        kept = next(slots, missing) if index in mine else element
+        if kept is not missing:
+            merged.append(kept)
+    merged.extend(slots)
+    node[name] = merged
+    if not merged:
+        del node[name]
+    # Siblings of a list of primitives speak of positions that no longer hold.
+    node.pop(f"_{name}", None)
