@@ -16,7 +16,7 @@ Tree = dict[str, Any]
 #: Deeper than any real form; far below what the interpreter's stack can take.
 MAX_DEPTH = 100
 
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _FORBIDDEN_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 
 

@@ -312,7 +312,10 @@ class Within:
 
     def put(self, node: Tree, value: Any) -> None:
         child = dict(self._child(node))
-        self.field.put(child, value)
+        try:
+            self.field.put(child, value)
+        except MappingError as error:
+            raise error.under(self.parent) from None
         node[self.parent] = child
         if not child:
             del node[self.parent]

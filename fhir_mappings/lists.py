@@ -137,7 +137,7 @@ class Items:
 
     def elements(self, node: Tree) -> list[tuple[int, Tree]]:
         """Return the elements of an object that belong to this field, with their indices."""
-        elements = node.get(self.name) or []
+        elements = node.get(self.name, [])
         if type(elements) is not list:
             raise MappingError(self.name, "is not a list")
         return [(index, elements[index]) for index in self.pick(elements)]

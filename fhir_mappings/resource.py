@@ -29,8 +29,8 @@ class ResourceMapping(Mapping[R]):
 
         Raises MappingError, with the element's path, for what is not the structure of R4.
         """
-        self._refuse_other_type(node)
         try:
+            self._refuse_other_type(node)
             return self._reading(node, [] if unread is None else unread)
         except MappingError as error:
             raise error.under(self.resource_type) from None
