@@ -1,0 +1,1 @@
+"""Ratios of things run side by side in one run: ``make bench``."""

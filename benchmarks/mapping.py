@@ -1,0 +1,78 @@
+"""Mapping against fhir.resources' validate and dump of the same resources."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fhir.resources.R4B import get_fhir_model_class
+from fhir_mappings import exact_json, r4
+from fhir_mappings.mappings import BY_RESOURCE_TYPE
+from service import schemas
+
+from benchmarks.timing import side_by_side
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+REPEATS = 40
+
+
+def resources() -> list[dict[str, Any]]:
+    """Return the examples as FHIR resources."""
+    trees = []
+    for path in sorted(EXAMPLES.glob("*.json")):
+        record = exact_json.parse(path.read_bytes())
+        if record.get("type") in {"Goal", "CarePlan", "Activity", "QuestionnaireResponse"}:
+            loaded = schemas.load(record)
+            mapping = next(m for m in BY_RESOURCE_TYPE.values() if m.record is type(loaded))
+            trees.append(mapping.write(loaded))
+    return trees
+
+
+def run() -> list[tuple[str, float]]:
+    """Return the ratios, each with what it compares."""
+    trees = resources()
+    texts = [exact_json.dump(tree) for tree in trees]
+
+    def each(work: Callable[[Any], None], subjects: list[Any]) -> Callable[[], None]:
+        def repeat() -> None:
+            for _ in range(REPEATS):
+                for subject in subjects:
+                    work(subject)
+
+        return repeat
+
+    result = side_by_side(
+        {
+            "read, write anew": each(_read_and_write, trees),
+            "read, write unedited": each(_read_and_overlay, trees),
+            "whole road": each(_whole_road, texts),
+            "fhir.resources": each(_validate_and_dump, trees),
+        }
+    )
+    return [
+        (f"mapping ({name}) is so many times as fast as fhir.resources' validate and dump", ratio)
+        for name in ("read, write anew", "read, write unedited", "whole road")
+        if (ratio := result.speed(name, against="fhir.resources"))
+    ]
+
+
+def _read_and_write(tree: dict[str, Any]) -> None:
+    mapping = BY_RESOURCE_TYPE[tree["resourceType"]]
+    mapping.write(mapping.read(tree))
+
+
+def _read_and_overlay(tree: dict[str, Any]) -> None:
+    mapping = BY_RESOURCE_TYPE[tree["resourceType"]]
+    mapping.write(mapping.read(tree), onto=tree)
+
+
+def _whole_road(text: str) -> None:
+    tree = exact_json.parse(text)
+    r4.require(tree)
+    mapping = BY_RESOURCE_TYPE[tree["resourceType"]]
+    written = mapping.write(mapping.read(tree))
+    r4.require(written)
+    exact_json.dump(written)
+
+
+def _validate_and_dump(tree: dict[str, Any]) -> None:
+    get_fhir_model_class(tree["resourceType"]).model_validate(tree).model_dump()
