@@ -1,0 +1,74 @@
+"""START HERE: a small FHIR R4 server in memory, to practise and to test against."""
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from service.sandbox import faults as misbehaviour
+from service.sandbox.listings import Listings
+from service.sandbox.outcomes import FHIRError
+from service.sandbox.reading import Reading
+from service.sandbox.replies import error_reply
+from service.sandbox.routes import fhir_routes
+from service.sandbox.store import Clock, Store
+
+log = logging.getLogger(__name__)
+
+
+class Logged(NamedTuple):
+    """One request that was answered; no query and no body, which may speak of people."""
+
+    method: str
+    path: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What a test may look at: `app.extensions["mainstay_sandbox"]`."""
+
+    store: Store
+    requests: deque[Logged] = field(default_factory=lambda: deque(maxlen=100_000))
+
+
+def create_sandbox(
+    *,
+    clock: Clock = lambda: datetime.now(UTC),
+    page_expiry_seconds: float = 300,
+    max_body_bytes: int = 20_000_000,
+    faults: misbehaviour.Before = misbehaviour.none_before,
+    after_commit: misbehaviour.AfterCommit = misbehaviour.none_after,
+) -> Flask:
+    """Make an empty server under /fhir; `faults` and `after_commit` let it misbehave (service.sandbox.faults)."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
+    sandbox = Sandbox(Store(clock))
+    app.extensions["mainstay_sandbox"] = sandbox
+    app.register_blueprint(
+        fhir_routes(sandbox.store, Reading(sandbox.store, Listings(sandbox.store, page_expiry_seconds)))
+    )
+    app.register_error_handler(FHIRError, error_reply)
+    app.register_error_handler(Exception, _any_other)
+
+    @app.before_request
+    def misbehave() -> Response | None:
+        return faults(request)
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        sandbox.requests.append(Logged(request.method, request.path, response.status_code))
+        return after_commit(request, response) or response
+
+    return app
+
+
+def _any_other(error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        return error_reply(FHIRError(error.code or 500, f"Invalid request: {error.name}"))
+    log.error("unexpected %s", type(error).__name__, exc_info=error)
+    return error_reply(FHIRError(500, "Internal error", "exception"))
