@@ -53,6 +53,8 @@ class Extension(First):
         valued = _Valued(url, name, type_)
         super().__init__("extension", valued, _with_url(url, valued.member))
         self.where = f"extension({url.rsplit('/', 1)[-1]})"
+        # A URL tells it from its neighbours, whatever it holds.
+        self.ambiguous = False
 
 
 class Extensions(Each):
@@ -62,6 +64,8 @@ class Extensions(Each):
         valued = _Valued(url, name, type_)
         super().__init__("extension", valued, _with_url(url, valued.member))
         self.where = f"extension({url.rsplit('/', 1)[-1]})"
+        # A URL tells it from its neighbours, whatever it holds.
+        self.ambiguous = False
 
 
 class ExtensionItems(Items):

@@ -43,20 +43,36 @@ class Field(Protocol):
     keys: frozenset[str]
     #: Whether it shares them with other fields, so that it owns but a part of each.
     shared: bool
+    #: Whether what it holds could be taken for a neighbour's.
+    ambiguous: bool
     #: Its value where there is nothing: None or ().
     nothing: Any
 
-    def read(self, node: Tree, unread: Unread) -> Any:
-        """Return the field's value."""
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:
+        """Return how the field is read from that member; the path of an error starts below it."""
+
+    def add(self, node: Tree, value: Any) -> None:
+        """Set the field in an object that is being made."""
 
     def put(self, node: Tree, value: Any) -> None:
-        """Set the field in an object that the caller has just made or copied."""
+        """Set the field in an object that the caller has just copied."""
 
     def leaves(self, node: Tree, path: str) -> Iterator[str]:
         """Yield the path of every leaf that reading depends on."""
 
     def subtree(self, node: Tree) -> Any:
         """Return all that the field's elements hold, read or not, to compare."""
+
+
+def read(field: Field, node: Tree) -> Any:
+    """Return the value of one field of an object."""
+    for key in field.keys:
+        if node.get(key) is not None:
+            try:
+                return field.reader(key)(node[key], [])
+            except MappingError as error:
+                raise error.under(key) from None
+    return field.nothing
 
 
 class Mapping(Generic[R]):
@@ -83,33 +99,41 @@ class Mapping(Generic[R]):
         return {name: field.nothing for name, field in self.fields.items()}
 
     @cached_property
-    def _readers(self) -> dict[str, list[tuple[str, Callable[[Tree, Unread], Any]]]]:
-        """The fields that each member of an object speaks to."""
-        readers: dict[str, list[tuple[str, Callable[[Tree, Unread], Any]]]] = {key: [] for key in self.start}
+    def _readers(self) -> dict[str, list[tuple[str, Callable[[Any, Unread], Any]]]]:
+        """How each member of an object is read, for each field that it speaks to."""
+        readers: dict[str, list[tuple[str, Callable[[Any, Unread], Any]]]] = {key: [] for key in self.start}
         for name, field in self.fields.items():
             for key in field.keys:
-                readers.setdefault(key, []).append((name, field.read))
+                readers.setdefault(key, []).append((name, field.reader(key)))
         return readers
 
     @cached_property
-    def _shared(self) -> dict[str, Field]:
-        return {name: field for name, field in self.fields.items() if field.shared}
+    def _shares(self) -> bool:
+        return any(field.shared for field in self.fields.values())
+
+    @cached_property
+    def _ambiguous(self) -> dict[str, Field]:
+        return {name: field for name, field in self.fields.items() if field.ambiguous}
 
     def read(self, node: Any, unread: Unread) -> R:
         """Return the record that an object says. Raises MappingError for another structure."""
         if type(node) is not dict:
             raise MappingError("", "is not an object")
-        if not (node.keys() <= self._readers.keys() and (not self._shared or self._all_read(node))):
+        if not (node.keys() <= self._readers.keys() and (not self._shares or self._all_read(node))):
             unread.append(True)
         return self._reading(node, unread)
 
     def _reading(self, node: Tree, unread: Unread) -> R:
         values = self._blank.copy()
         readers = self._readers
-        for key in node:
-            if key in readers:
-                for name, read in readers[key]:
-                    values[name] = read(node, unread)
+        key = ""
+        try:
+            for key, member in node.items():
+                if member is not None and key in readers:
+                    for name, read_member in readers[key]:
+                        values[name] = read_member(member, unread)
+        except MappingError as error:
+            raise error.under(key) from None
         record = object.__new__(self.record)
         # A frozen dataclass sets its fields one by one through object.__setattr__, which
         # takes most of the time of a reading; all at once is the same.
@@ -123,7 +147,7 @@ class Mapping(Generic[R]):
         for name, field in self.fields.items():
             part = parts[name]
             if part is not None and part is not _NO_ITEMS:
-                field.put(node, part)
+                field.add(node, part)
         if not node:
             raise MappingError("", "is empty")
         self._refuse_ambiguity(value, node)
@@ -152,8 +176,8 @@ class Mapping(Generic[R]):
 
     def _refuse_ambiguity(self, value: R, node: Tree) -> None:
         """Raise MappingError where a neighbour's value would be read as this field's."""
-        for name, field in self._shared.items():
-            if field.read(node, []) != getattr(value, name):
+        for name, field in self._ambiguous.items():
+            if read(field, node) != getattr(value, name):
                 raise MappingError(field.where, "cannot be told from its neighbours in the same list")
 
     def _all_read(self, node: Tree) -> bool:
@@ -195,7 +219,7 @@ def refuse_unknown_modifier(node: Any) -> None:
 class Element:
     """One element, at most once."""
 
-    shared = False
+    shared = ambiguous = False
     nothing = None
 
     def __init__(self, name: str, type_: Type) -> None:
@@ -203,28 +227,26 @@ class Element:
         self.keys = frozenset((name,))
         self.type = type_
 
-    def read(self, node: Tree, unread: Unread) -> Any:
-        value = node.get(self.name)
-        if value is None:
-            return None
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:  # noqa: ARG002
+        return self.type.read
+
+    def add(self, node: Tree, value: Any) -> None:
         try:
-            return self.type.read(value, unread)
+            node[self.name] = self.type.write(value)
         except MappingError as error:
             raise error.under(self.name) from None
 
     def put(self, node: Tree, value: Any) -> None:
+        # What spoke about the old value (data-absent-reason, a translation) goes with it.
+        node.pop(f"_{self.name}", None)
         try:
-            node[self.name] = self._written(node.get(self.name), value)
+            refuse_unknown_modifier(node.get(self.name))
         except MappingError as error:
             raise error.under(self.name) from None
         if value is None:
             del node[self.name]
-        # What spoke about the old value (data-absent-reason, a translation) goes with it.
-        node.pop(f"_{self.name}", None)
-
-    def _written(self, old: Any, value: Any) -> Any:
-        refuse_unknown_modifier(old)
-        return None if value is None else self.type.write(value)
+        else:
+            self.add(node, value)
 
     def leaves(self, node: Tree, path: str) -> Iterator[str]:
         value = node.get(self.name)
@@ -240,16 +262,20 @@ class Part(Element):
 
     type: Mapping[Any]
 
-    def _written(self, old: Any, value: Any) -> Any:
-        if old is None or value is None:
-            return super()._written(old, value)
-        return self.type.overlay(value, old)
+    def put(self, node: Tree, value: Any) -> None:
+        if value is None or self.name not in node:
+            super().put(node, value)
+            return
+        try:
+            node[self.name] = self.type.overlay(value, node[self.name])
+        except MappingError as error:
+            raise error.under(self.name) from None
 
 
 class ChoiceOf:
     """A ``stem[x]``: one field owns all its ``stem*`` members and what stands beside them."""
 
-    shared = False
+    shared = ambiguous = False
     nothing = None
 
     def __init__(self, stem: str, choice: type, types: dict[str, Type]) -> None:
@@ -258,24 +284,16 @@ class ChoiceOf:
         self.choice = choice
         self.types = types
         self._member = {name: stem + name[0].upper() + name[1:] for name in types}
-        self._members = {self._member[name]: (name, type_) for name, type_ in types.items()}
-        self.keys = frozenset(self._members)
+        self._chosen = {member: name for name, member in self._member.items()}
+        self.keys = frozenset(self._chosen)
         self._siblings = self.keys | {f"_{member}" for member in self.keys}
 
-    def read(self, node: Tree, unread: Unread) -> Any:
-        for member in self.keys & node.keys():
-            name, type_ = self._members[member]
-            try:
-                return self.choice(name, type_.read(node[member], unread))
-            except MappingError as error:
-                raise error.under(member) from None
-        return None
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:
+        name, choice = self._chosen[key], self.choice
+        read_value = self.types[name].read
+        return lambda value, unread: choice(name, read_value(value, unread))
 
-    def put(self, node: Tree, value: Any) -> None:
-        for member in self._siblings & node.keys():
-            refuse_unknown_modifier(node.pop(member))
-        if value is None:
-            return
+    def add(self, node: Tree, value: Any) -> None:
         if value.type not in self.types:
             raise MappingError(self.where, f"is one of {', '.join(self.types)}")
         member = self._member[value.type]
@@ -284,18 +302,28 @@ class ChoiceOf:
         except MappingError as error:
             raise error.under(member) from None
 
+    def put(self, node: Tree, value: Any) -> None:
+        for member in self._siblings & node.keys():
+            try:
+                refuse_unknown_modifier(node.pop(member))
+            except MappingError as error:
+                raise error.under(member) from None
+        if value is not None:
+            self.add(node, value)
+
     def leaves(self, node: Tree, path: str) -> Iterator[str]:
         for member in self.keys & node.keys():
-            yield from self._members[member][1].leaves(node[member], f"{path}.{member}")
+            yield from self.types[self._chosen[member]].leaves(node[member], f"{path}.{member}")
 
     def subtree(self, node: Tree) -> Any:
-        return [(node.get(member), node.get(f"_{member}")) for member in self._members]
+        return [(node.get(member), node.get(f"_{member}")) for member in self._chosen]
 
 
 class Within:
     """A field one level further down, where its neighbours have other fields."""
 
     shared = True
+    ambiguous = False
 
     def __init__(self, parent: str, field: Field) -> None:
         self.where = f"{parent}.{field.where}"
@@ -304,14 +332,21 @@ class Within:
         self.keys = frozenset((parent,))
         self.nothing = field.nothing
 
-    def read(self, node: Tree, unread: Unread) -> Any:
-        try:
-            return self.field.read(self._child(node), unread)
-        except MappingError as error:
-            raise error.under(self.parent) from None
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:  # noqa: ARG002
+        field = self.field
+
+        def read_child(child: Any, unread: Unread) -> Any:  # noqa: ARG001
+            if type(child) is not dict:
+                raise MappingError("", "is not an object")
+            return read(field, child)
+
+        return read_child
+
+    def add(self, node: Tree, value: Any) -> None:
+        self.put(node, value)
 
     def put(self, node: Tree, value: Any) -> None:
-        child = dict(self._child(node))
+        child = dict(node.get(self.parent, {}))
         try:
             self.field.put(child, value)
         except MappingError as error:
@@ -321,13 +356,7 @@ class Within:
             del node[self.parent]
 
     def leaves(self, node: Tree, path: str) -> Iterator[str]:
-        yield from self.field.leaves(self._child(node), f"{path}.{self.parent}")
+        yield from self.field.leaves(node.get(self.parent, {}), f"{path}.{self.parent}")
 
     def subtree(self, node: Tree) -> Any:
-        return self.field.subtree(self._child(node))
-
-    def _child(self, node: Tree) -> Tree:
-        child = node.get(self.parent, {})
-        if type(child) is not dict:
-            raise MappingError("", "is not an object")
-        return child
+        return self.field.subtree(node.get(self.parent, {}))

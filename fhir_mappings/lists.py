@@ -1,19 +1,19 @@
 """Lenses on lists: items keep to their originals by handle, reading or natural key, never by position."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fhir_mappings.errors import MappingError
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.lens import Mapping, Type, Unread, refuse_unknown_modifier
 
-#: Which of a list's elements belong to a field, by index.
-Pick = Callable[[list[Any]], list[int]]
+#: Which of a list's elements belong to a field, by index, in order.
+Pick = Callable[[list[Any]], Sequence[int]]
 
 
-def every(elements: list[Any]) -> list[int]:
+def every(elements: list[Any]) -> Sequence[int]:
     """Pick all elements."""
-    return list(range(len(elements)))
+    return range(len(elements))
 
 
 class Each:
@@ -24,24 +24,20 @@ class Each:
     def __init__(self, name: str, type_: Type, pick: Pick = every) -> None:
         self.where = self.name = name
         self.keys = frozenset((name,))
-        self.shared = pick is not every
+        self.shared = self.ambiguous = pick is not every
         self.type = type_
         self.pick = pick
 
-    def read(self, node: Tree, unread: Unread) -> Any:
-        elements = node.get(self.name)
-        if elements is None:
-            return ()
-        return tuple([self._read(elements, index, unread) for index in self._picked(elements)])
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:  # noqa: ARG002
+        return self._read
+
+    def add(self, node: Tree, value: Any) -> None:
+        node.setdefault(self.name, []).extend(self._written(value))
 
     def put(self, node: Tree, value: Any) -> None:
-        if self.name not in node:
-            node[self.name] = [self._write(position, item) for position, item in enumerate(value)]
-            return
-        elements = node[self.name]
-        picked = self._picked(elements)
-        readings = [self._read(elements, index, []) for index in picked]
-        origins = align(list(value), readings)
+        elements = node.get(self.name) or []
+        picked = self.pick(elements)
+        origins = align(list(value), list(self._read(elements, [])))
         written = [
             self._write(position, item) if origin is None else elements[picked[origin]]
             for position, (item, origin) in enumerate(zip(value, origins, strict=True))
@@ -50,28 +46,30 @@ class Each:
 
     def leaves(self, node: Tree, path: str) -> Iterator[str]:
         elements = node.get(self.name) or []
-        for index in self._picked(elements):
+        for index in self.pick(elements):
             if elements[index] is not None:
                 yield from self.type.leaves(elements[index], f"{path}.{self.name}[{index}]")
 
     def subtree(self, node: Tree) -> Any:
         elements = node.get(self.name) or []
-        siblings = node.get(f"_{self.name}") or []
-        return [elements[index] for index in self._picked(elements)], siblings
+        return [elements[index] for index in self.pick(elements)], node.get(f"_{self.name}")
 
-    def _picked(self, elements: Any) -> list[int]:
+    def _read(self, elements: Any, unread: Unread) -> Any:
         if type(elements) is not list:
-            raise MappingError(self.name, "is not a list")
-        return self.pick(elements)
-
-    def _read(self, elements: list[Any], index: int, unread: Unread) -> Any:
-        # A list of primitives has null where only a sibling says something.
-        if elements[index] is None:
-            return None
+            raise MappingError("", "is not a list")
+        read, index = self.type.read, 0
+        values = []
         try:
-            return self.type.read(elements[index], unread)
+            for index in self.pick(elements):
+                element = elements[index]
+                # A list of primitives has null where only a sibling says something.
+                values.append(None if element is None else read(element, unread))
         except MappingError as error:
-            raise error.under(f"{self.name}[{index}]") from None
+            raise error.under(f"[{index}]") from None
+        return tuple(values)
+
+    def _written(self, value: Any) -> list[Any]:
+        return [self._write(position, item) for position, item in enumerate(value)]
 
     def _write(self, position: int, item: Any) -> Any:
         try:
@@ -85,8 +83,11 @@ class First(Each):
 
     nothing = None
 
-    def read(self, node: Tree, unread: Unread) -> Any:
-        return next(iter(super().read(node, unread)), None)
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:  # noqa: ARG002
+        return lambda elements, unread: next(iter(self._read(elements, unread)), None)
+
+    def add(self, node: Tree, value: Any) -> None:
+        super().add(node, (value,))
 
     def put(self, node: Tree, value: Any) -> None:
         if value is None:
@@ -94,7 +95,12 @@ class First(Each):
             super().put(node, ())
         else:
             elements = node.get(self.name) or []
-            _splice(node, self.name, elements, self._picked(elements)[:1], [self._write(0, value)])
+            _splice(node, self.name, elements, self.pick(elements)[:1], self._written((value,)))
+
+    def leaves(self, node: Tree, path: str) -> Iterator[str]:
+        elements = node.get(self.name) or []
+        for index in self.pick(elements)[:1]:
+            yield from self.type.leaves(elements[index], f"{path}.{self.name}[{index}]")
 
 
 class Items:
@@ -107,6 +113,7 @@ class Items:
     """
 
     nothing: Any = ()
+    ambiguous = False
 
     def __init__(
         self,
@@ -122,32 +129,16 @@ class Items:
         self.pick = pick
         self.natural = natural
 
-    def read(self, node: Tree, unread: Unread) -> Any:
-        if node.get(self.name) is None:
-            return ()
-        items = []
-        for index, element in self.elements(node):
-            passed: Unread = []
-            item = self._read(index, element, passed)
-            if passed and item.id is None:
-                item.__dict__["key"] = index
-            unread.extend(passed)
-            items.append(item)
-        return tuple(items)
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:  # noqa: ARG002
+        return self._read
 
-    def elements(self, node: Tree) -> list[tuple[int, Tree]]:
-        """Return the elements of an object that belong to this field, with their indices."""
-        elements = node.get(self.name, [])
-        if type(elements) is not list:
-            raise MappingError(self.name, "is not a list")
-        return [(index, elements[index]) for index in self.pick(elements)]
+    def add(self, node: Tree, value: Any) -> None:
+        written = [self._write(position, item) for position, item in enumerate(value)]
+        node.setdefault(self.name, []).extend(written)
 
     def put(self, node: Tree, value: Any) -> None:
-        if self.name not in node:
-            node[self.name] = [self._write(position, item) for position, item in enumerate(value)]
-            return
         originals = self.elements(node)
-        readings = [self._read(index, element, []) for index, element in originals]
+        readings = list(self._read(node.get(self.name) or [], []))
         handles = [
             index if item.id is None else item.id
             for item, (index, _) in zip(readings, originals, strict=True)
@@ -161,6 +152,11 @@ class Items:
         ]
         _splice(node, self.name, node.get(self.name) or [], [index for index, _ in originals], written)
 
+    def elements(self, node: Tree) -> list[tuple[int, Tree]]:
+        """Return the elements of an object that belong to this field, with their indices."""
+        elements = node.get(self.name) or []
+        return [(index, elements[index]) for index in self.pick(elements)]
+
     def leaves(self, node: Tree, path: str) -> Iterator[str]:
         for index, element in self.elements(node):
             yield from self.mapping.leaves(element, f"{path}.{self.name}[{index}]")
@@ -168,11 +164,23 @@ class Items:
     def subtree(self, node: Tree) -> Any:
         return [element for _, element in self.elements(node)]
 
-    def _read(self, index: int, element: Any, unread: Unread) -> Any:
+    def _read(self, elements: Any, unread: Unread) -> Any:
+        if type(elements) is not list:
+            raise MappingError("", "is not a list")
+        read, index = self.mapping.read, 0
+        items = []
         try:
-            return self.mapping.read(element, unread)
+            for index in self.pick(elements):
+                passed: Unread = []
+                item = read(elements[index], passed)
+                if passed:
+                    unread.append(True)
+                    if item.id is None:
+                        item.__dict__["key"] = index
+                items.append(item)
         except MappingError as error:
-            raise error.under(f"{self.name}[{index}]") from None
+            raise error.under(f"[{index}]") from None
+        return tuple(items)
 
     def _write(self, position: int, item: Any) -> Tree:
         try:
@@ -242,7 +250,7 @@ def _unique_pairs(
     ]
 
 
-def _splice(node: Tree, name: str, elements: list[Any], picked: list[int], written: list[Any]) -> None:
+def _splice(node: Tree, name: str, elements: list[Any], picked: Sequence[int], written: list[Any]) -> None:
     """Put the written elements in the places of the picked ones; the others keep theirs."""
     slots = iter(written)
     mine = set(picked)
