@@ -1,0 +1,1 @@
+"""Tests mirror the two packages; servers/ starts the real ones beside them."""

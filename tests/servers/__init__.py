@@ -1,0 +1,1 @@
+"""Real servers for the tests: a FHIR server (HAPI) and a database (PostgreSQL), on free loopback ports."""
