@@ -1,6 +1,6 @@
 """Mapping against fhir.resources' validate and dump of the same resources."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,32 +27,27 @@ def resources() -> list[dict[str, Any]]:
     return trees
 
 
-def run() -> list[tuple[str, float]]:
-    """Return the ratios, each with what it compares."""
+def run() -> Iterator[str]:
+    """Yield a line per road, with how many times as fast it is."""
     trees = resources()
     texts = [exact_json.dump(tree) for tree in trees]
+    roads = {
+        "read, write anew": _each(_read_and_write, trees),
+        "read, write unedited": _each(_read_and_overlay, trees),
+        "whole road: parse, guard, read, write, guard, print": _each(_whole_road, texts),
+    }
+    result = side_by_side({**roads, "fhir.resources": _each(_validate_and_dump, trees)})
+    for road in roads:
+        yield f"{road}: {result.speed(road, against='fhir.resources'):.1f} x fhir.resources' validate and dump"
 
-    def each(work: Callable[[Any], None], subjects: list[Any]) -> Callable[[], None]:
-        def repeat() -> None:
-            for _ in range(REPEATS):
-                for subject in subjects:
-                    work(subject)
 
-        return repeat
+def _each(work: Callable[[Any], None], subjects: list[Any]) -> Callable[[], None]:
+    def repeat() -> None:
+        for _ in range(REPEATS):
+            for subject in subjects:
+                work(subject)
 
-    result = side_by_side(
-        {
-            "read, write anew": each(_read_and_write, trees),
-            "read, write unedited": each(_read_and_overlay, trees),
-            "whole road": each(_whole_road, texts),
-            "fhir.resources": each(_validate_and_dump, trees),
-        }
-    )
-    return [
-        (f"mapping ({name}) is so many times as fast as fhir.resources' validate and dump", ratio)
-        for name in ("read, write anew", "read, write unedited", "whole road")
-        if (ratio := result.speed(name, against="fhir.resources"))
-    ]
+    return repeat
 
 
 def _read_and_write(tree: dict[str, Any]) -> None:
