@@ -16,8 +16,8 @@ _XHTML = "http://www.w3.org/1999/xhtml"
 # Chapters 7 to 11 and 15 of HTML 4.0, links and images, with harmless neighbours that servers also write.
 _ELEMENTS = words(
     "a abbr acronym address area b bdo big blockquote br caption center cite code col colgroup dd del dfn div"
-    " dl dt em font h1 h2 h3 h4 h5 h6 hr i img ins kbd li map ol p pre q s samp small span strike strong sub sup"
-    " table tbody td tfoot th thead tr tt u ul var"
+    " dl dt em font h1 h2 h3 h4 h5 h6 hr i img ins kbd li map ol p pre q s samp small span strike strong sub"
+    " sup table tbody td tfoot th thead tr tt u ul var"
 )
 _ACTIVE_ELEMENTS = words(
     "script style iframe frame frameset object embed applet form input button select textarea option base"
