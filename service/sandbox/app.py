@@ -1,13 +1,14 @@
 """START HERE: a small FHIR R4 server in memory, to practise and to test against."""
 
 import logging
+import traceback
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from service.sandbox import faults as misbehaviour
 from service.sandbox.listings import Listings
@@ -44,7 +45,7 @@ def create_sandbox(
     faults: misbehaviour.Before = misbehaviour.none_before,
     after_commit: misbehaviour.AfterCommit = misbehaviour.none_after,
 ) -> Flask:
-    """Make an empty server under /fhir; `faults` and `after_commit` let it misbehave (service.sandbox.faults)."""
+    """Make an empty server under /fhir; `faults` and `after_commit` make it misbehave (see faults.py)."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     sandbox = Sandbox(Store(clock))
@@ -68,7 +69,11 @@ def create_sandbox(
 
 
 def _any_other(error: Exception) -> Response:
+    if isinstance(error, NotFound):
+        return error_reply(FHIRError(400, "Invalid request: unknown kind of URL", "not-supported"))
     if isinstance(error, HTTPException):
         return error_reply(FHIRError(error.code or 500, f"Invalid request: {error.name}"))
-    log.error("unexpected %s", type(error).__name__, exc_info=error)
+    # Where, and of which type; an exception's own text might speak of a person.
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    log.error("unexpected %s in %s line %s", type(error).__name__, place.name, place.lineno)
     return error_reply(FHIRError(500, "Internal error", "exception"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 
 from fhir_mappings.exact_json import Tree
@@ -10,9 +11,8 @@ from service.sandbox.outcomes import FHIRError, operation_outcome
 from service.sandbox.references import rewritten
 from service.sandbox.resources import Done, Promises
 from service.sandbox.store import Key, Store
-from service.sandbox.structure import require_known_type, require_structure
+from service.sandbox.structure import require_known_type, require_readable, require_type
 
-_REASONS = {200: "OK", 201: "Created", 204: "No Content"}
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3}
 
 Get = Callable[[str], Tree]
@@ -48,13 +48,17 @@ class Entry:
 
 def process(store: Store, bundle: Tree, get: Get, representation: bool) -> Tree:
     """Carry out a batch or a transaction; `get` answers the reading entries."""
-    require_structure(bundle, "Bundle")
+    require_type(bundle, "Bundle")
     kind = bundle.get("type")
     if kind not in ("batch", "transaction"):
         raise FHIRError(400, "Unable to process transaction where incoming Bundle.type is neither of the two")
     raw = bundle.get("entry", [])
     if not isinstance(raw, list):
         raise FHIRError(400, "Bundle.entry is not a list")
+    for item in raw:
+        # The body is parsed as a whole: one unreadable resource refuses a batch too.
+        if isinstance(item, dict) and "resource" in item:
+            require_readable(item["resource"])
     answers = (_transaction if kind == "transaction" else _batch)(store, raw, get, representation)
     return {"resourceType": "Bundle", "type": f"{kind}-response", **({"entry": answers} if answers else {})}
 
@@ -65,8 +69,12 @@ def _batch(store: Store, raw: list[Any], get: Get, representation: bool) -> list
         try:
             answers.append(_perform(store, understand(position, item), get, representation))
         except FHIRError as error:
-            answers.append({"response": {"status": str(error.status), "outcome": error.outcome()}})
+            answers.append(_refused(error))
     return answers
+
+
+def _refused(error: FHIRError) -> Tree:
+    return {"response": {"status": _status_line(error.status), "outcome": error.outcome()}}
 
 
 def _transaction(store: Store, raw: list[Any], get: Get, representation: bool) -> list[Tree]:
@@ -82,11 +90,11 @@ def _transaction(store: Store, raw: list[Any], get: Get, representation: bool) -
             if entry.full_url and (key := keys[stand_in[entry.position]])
         }
         promises = _promises(entries, keys)
+        # Conditional references are resolved before anything is written: they see no entry of their bundle.
+        resolved = [_resolved(store, entry, addresses) for entry in entries]
         answers = {
-            entry.position: _perform(
-                store, _resolved(store, entry, addresses), get, representation, promises, keys[entry.position]
-            )
-            for entry in sorted(entries, key=lambda entry: _ORDER[entry.method])
+            entry.position: _perform(store, entry, get, representation, promises, keys[entry.position])
+            for entry in sorted(resolved, key=lambda entry: _ORDER[entry.method])
         }
     return [answers[position] for position in sorted(answers)]
 
@@ -103,7 +111,7 @@ def _stand_ins(entries: list[Entry]) -> dict[int, int]:
 
 
 def _destination(store: Store, entry: Entry) -> Key | None:
-    """Where the resource of an entry will be: known before anything is written, so that others can refer to it."""
+    """Where an entry's resource will be: known before anything is written, so that others can refer to it."""
     if entry.method not in ("POST", "PUT"):
         return None
     if entry.id is not None:
@@ -119,7 +127,8 @@ def _destination(store: Store, entry: Entry) -> Key | None:
 def _promises(entries: list[Entry], keys: dict[int, Key | None]) -> Promises:
     leaving = [entry.key for entry in entries if entry.method == "DELETE" and entry.id is not None]
     coming = [entry.key for entry in entries if entry.method == "PUT" and entry.id is not None]
-    if len(set(leaving + coming)) < len(leaving + coming):
+    names = [entry.full_url for entry in entries if entry.full_url and entry.method in ("POST", "PUT")]
+    if len(set(leaving + coming)) < len(leaving + coming) or len(set(names)) < len(names):
         raise FHIRError(400, "Transaction bundle contains multiple resources with the same ID")
     return Promises(frozenset(key for key in keys.values() if key), frozenset(leaving))
 
@@ -176,7 +185,11 @@ def _perform(
     destination: Key | None = None,
 ) -> Tree:
     if entry.method == "GET":
-        return {"resource": get(entry.url), "response": {"status": "200 OK"}}
+        try:
+            return {"resource": get(entry.url), "response": {"status": "200 OK"}}
+        except FHIRError as error:
+            # A read that finds nothing fails no transaction.
+            return _refused(error)
     done = _write(store, entry, promises, destination)
     answer = {"response": _response(done)}
     if representation and done.version is not None and done.version.tree is not None:
@@ -192,8 +205,10 @@ def _write(store: Store, entry: Entry, promises: Promises, destination: Key | No
         return resources.delete(store, entry.key, promises=promises)
     if entry.method == "PUT":
         if entry.id is None:
-            return resources.update_where(store, kind, entry.body, entry.criteria, entry.if_match)
-        return resources.update(store, entry.key, entry.body, entry.if_match, promises=promises)
+            return resources.update_where(store, kind, entry.body, entry.criteria)
+        return resources.update(
+            store, entry.key, {**entry.body, "id": entry.id}, entry.if_match, promises=promises
+        )
     assigned_id = destination[1] if destination else None
     return resources.create(
         store, kind, entry.body, entry.if_none_exist, assigned_id=assigned_id, promises=promises
@@ -201,14 +216,20 @@ def _write(store: Store, entry: Entry, promises: Promises, destination: Key | No
 
 
 def _response(done: Done) -> Tree:
-    outcome = operation_outcome("information", "informational", f"Done: {_REASONS[done.status].lower()}")
     version = done.version
     if version is None or version.tree is None:
-        return {"status": "204 No Content", "outcome": outcome}
+        outcome = operation_outcome("information", "informational", "Deleted, or was not there")
+        return {"status": _status_line(204), "outcome": outcome}
     return {
-        "status": f"{done.status} {_REASONS[done.status]}",
+        "status": _status_line(done.status),
         "location": version.versioned_address,
         "etag": str(version.number),
         "lastModified": version.at.isoformat(timespec="milliseconds"),
-        "outcome": outcome,
+        "outcome": operation_outcome(
+            "information", "informational", f"Stored as {version.versioned_address}"
+        ),
     }
+
+
+def _status_line(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase}"

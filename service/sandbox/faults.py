@@ -10,11 +10,11 @@ Before = Callable[[Request], Response | None]
 AfterCommit = Callable[[Request, Response], Response | None]
 
 
-def none_before(request: Request) -> Response | None:
+def none_before(_request: Request) -> Response | None:
     return None
 
 
-def none_after(request: Request, response: Response) -> Response | None:
+def none_after(_request: Request, _response: Response) -> Response | None:
     return None
 
 

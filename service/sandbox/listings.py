@@ -105,12 +105,9 @@ def history_entry(base: str, version: Version) -> Tree:
     statuses = {
         "POST": "201 Created",
         "PUT": "200 OK" if version.number > 1 else "201 Created",
-        "DELETE": "204 No Content",
+        "DELETE": "200 OK",
     }
-    entry["request"] = {
-        "method": version.method,
-        "url": version.versioned_address if version.tree is not None else version.address,
-    }
+    entry["request"] = {"method": version.method, "url": version.versioned_address}
     entry["response"] = {
         "status": statuses[version.method],
         "lastModified": version.at.isoformat(timespec="milliseconds"),

@@ -11,8 +11,6 @@ from service.sandbox.search_matching import date
 from service.sandbox.store import Store, Version
 from service.sandbox.structure import require_known_type
 
-_HISTORY_PARAMETERS = {"_count", "_since", "_at", "_format", "_pretty"}
-
 
 class Reading:
     """The reading interactions over one store."""
@@ -58,11 +56,6 @@ class Reading:
         self, base: str, pairs: Pairs, resource_type: str | None = None, resource_id: str | None = None
     ) -> Tree:
         shape = dict(pairs)
-        unknown = shape.keys() - _HISTORY_PARAMETERS
-        if unknown:
-            raise FHIRError(
-                400, f"Unknown parameter on _history; known are {', '.join(sorted(_HISTORY_PARAMETERS))}"
-            )
         versions = self._versions(resource_type, resource_id)
         since = shape.get("_since")
         if since:

@@ -7,12 +7,23 @@ from typing import Any
 from fhir_mappings.exact_json import Tree
 from service.sandbox.outcomes import FHIRError
 from service.sandbox.resource_types import RESOURCE_TYPES
+from service.sandbox.search_parameters import reference_paths
 from service.sandbox.store import Key, Store, Version
 
 LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]+)?")
 
 #: Where the specification restricts what a reference may point at; a path that is not here takes any type.
 TARGETS = {
+    "Goal.addresses": {
+        "Condition",
+        "MedicationStatement",
+        "NutritionOrder",
+        "Observation",
+        "RiskAssessment",
+        "ServiceRequest",
+    },
+    "Goal.expressedBy": {"Patient", "Practitioner", "PractitionerRole", "RelatedPerson"},
+    "Goal.outcomeReference": {"Observation"},
     "Goal.subject": {"Patient", "Group", "Organization"},
     "CarePlan.subject": {"Patient", "Group"},
     "CarePlan.basedOn": {"CarePlan"},
@@ -79,6 +90,11 @@ def rewritten(tree: Any, change: Callable[[str], str]) -> Any:
     }
 
 
+def without_versions(tree: Any) -> Any:
+    """The tree with `Type/id/_history/n` as `Type/id`, which is how references are stored."""
+    return rewritten(tree, lambda reference: "/".join(local_key(reference) or [reference]))
+
+
 def local_key(reference: str) -> Key | None:
     """Type and id of a reference within this server; None for absolute, contained and other ones."""
     match = LOCAL.fullmatch(reference)
@@ -86,24 +102,42 @@ def local_key(reference: str) -> Key | None:
 
 
 def check(store: Store, tree: Tree, promised: frozenset[Key] = frozenset()) -> None:
-    """Refuse a reference to what does not exist; `promised` is what the same transaction will make."""
+    """Refuse references of a wrong type, and indexed ones to what is not here.
+
+    promised: what the same transaction will make.
+    """
     for path, reference in references(tree, tree["resourceType"]):
         key = local_key(reference)
-        if key is None:
-            continue
-        if key[0] not in RESOURCE_TYPES:
-            raise FHIRError(400, f"Invalid resource reference found at path[{path}]: unknown resource type")
-        if key[0] not in TARGETS.get(path, {key[0]}):
-            raise FHIRError(422, f"Invalid reference at path {path}: type {key[0]} is not valid here")
-        if key not in promised and store.living(*key) is None:
-            raise FHIRError(400, f"Resource {key[0]}/{key[1]} not found, specified in path: {path}")
+        if key is not None and key[0] not in TARGETS.get(path, {key[0]}):
+            raise FHIRError(
+                422, f"Invalid reference found at path '{path}'. Type {key[0]} is not valid for this path"
+            )
+        if _is_indexed(path) and not reference.startswith("#") and key not in promised:
+            _require_target(store, path, reference, key)
+
+
+def _require_target(store: Store, path: str, reference: str, key: Key | None) -> None:
+    if key is None and re.match("https?://", reference):
+        raise FHIRError(400, f"Resource contains external reference at {path}, which is not allowed")
+    if key is None or key[0] not in RESOURCE_TYPES:
+        raise FHIRError(400, f"Invalid resource reference found at path[{path}]")
+    if store.living(*key) is None:
+        raise FHIRError(400, f"Resource {key[0]}/{key[1]} not found, specified in path: {path}")
+
+
+def _is_indexed(path: str) -> bool:
+    """Only what a search parameter looks at is checked; elsewhere a reference may point anywhere."""
+    return path.partition(".")[2] in reference_paths(path.partition(".")[0])
 
 
 def referrer(store: Store, key: Key, leaving: frozenset[Key] = frozenset()) -> Version | None:
     """A living resource that refers to this one; `leaving` are about to be deleted too."""
-    for version in store.all_living():
-        if (version.resource_type, version.id) in leaving or (version.resource_type, version.id) == key:
-            continue
-        if any(local_key(found) == key for _, found in references(version.tree, version.resource_type)):
-            return version
-    return None
+    return next((version for version in store.all_living() if _holds(version, key, leaving)), None)
+
+
+def _holds(version: Version, key: Key, leaving: frozenset[Key]) -> bool:
+    own = (version.resource_type, version.id)
+    return own not in leaving | {key} and any(
+        local_key(reference) == key and _is_indexed(path)
+        for path, reference in references(version.tree, version.resource_type)
+    )

@@ -1,12 +1,14 @@
 """The names of the R4 resource types (https://hl7.org/fhir/R4/resourcelist.html)."""
 
 _NAMES = """
-    Account ActivityDefinition AdverseEvent AllergyIntolerance Appointment AppointmentResponse AuditEvent Basic
+    Account
+    ActivityDefinition AdverseEvent AllergyIntolerance Appointment AppointmentResponse AuditEvent Basic
     Binary BiologicallyDerivedProduct BodyStructure Bundle CapabilityStatement CarePlan CareTeam CatalogEntry
     ChargeItem ChargeItemDefinition Claim ClaimResponse ClinicalImpression CodeSystem Communication
     CommunicationRequest CompartmentDefinition Composition ConceptMap Condition Consent Contract Coverage
     CoverageEligibilityRequest CoverageEligibilityResponse DetectedIssue Device DeviceDefinition DeviceMetric
-    DeviceRequest DeviceUseStatement DiagnosticReport DocumentManifest DocumentReference EffectEvidenceSynthesis
+    DeviceRequest DeviceUseStatement
+    DiagnosticReport DocumentManifest DocumentReference EffectEvidenceSynthesis
     Encounter Endpoint EnrollmentRequest EnrollmentResponse EpisodeOfCare EventDefinition Evidence
     EvidenceVariable ExampleScenario ExplanationOfBenefit FamilyMemberHistory Flag Goal GraphDefinition Group
     GuidanceResponse HealthcareService ImagingStudy Immunization ImmunizationEvaluation

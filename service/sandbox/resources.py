@@ -10,18 +10,18 @@ from urllib.parse import parse_qsl
 from fhir_mappings.exact_json import Number, Tree
 from service.sandbox import search
 from service.sandbox.outcomes import FHIRError
-from service.sandbox.references import check, referrer
+from service.sandbox.references import check, referrer, rewritten, without_versions
 from service.sandbox.resource_types import RESOURCE_TYPES
 from service.sandbox.store import Key, Store, Version
-from service.sandbox.structure import require_structure
+from service.sandbox.structure import require_type, without_empties
 
-_ETAG = re.compile(r'(?:W/)?"?([A-Za-z0-9\-.]{1,64})"?')
+_ETAG = re.compile(r'(?:W/)?"([A-Za-z0-9\-.]{1,64})"')
 _HAS_LETTER = re.compile(r"[A-Za-z0-9\-.]*[^0-9][A-Za-z0-9\-.]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a write: 201 created, 200 otherwise; `version` is None where nothing was there to delete."""
+    """What became of a write: 201 created, 200 otherwise; no `version` if there was nothing to delete."""
 
     status: int
     version: Version | None
@@ -66,17 +66,18 @@ def create(
     promises: Promises = NOTHING,
 ) -> Done:
     """Make a new resource; a conditional create answers 200 with the one that is there already."""
-    require_structure(tree, resource_type)
+    require_type(tree, resource_type)
     with store.atomic():
         if if_none_exist:
             query = condition(resource_type, if_none_exist)
             present = one_match(store, query, "If-None-Exist")
             if present is not None:
                 return Done(200, present)
-        check(store, tree, promises.coming)
+        tree = _checked(store, tree, promises)
         version = _store(store, (resource_type, assigned_id or store.new_id()), tree, "POST")
         if if_none_exist and not all(criterion.holds(version) for criterion in query.criteria):
-            raise FHIRError(400, "The supplied resource did not satisfy the conditional URL")
+            status = 400 if promises is NOTHING else 412
+            raise FHIRError(status, "The supplied resource did not satisfy the conditional URL")
         return Done(201, version)
 
 
@@ -84,7 +85,7 @@ def update(
     store: Store, key: Key, tree: Tree, if_match: str | None = None, *, promises: Promises = NOTHING
 ) -> Done:
     """Replace a resource, or create it under the client's id. What changes nothing makes no new version."""
-    require_structure(tree, key[0])
+    require_type(tree, key[0])
     if tree.get("id") is None:
         raise FHIRError(400, "Can not update resource, resource body must contain an ID element")
     if tree["id"] != key[1]:
@@ -99,7 +100,7 @@ def update(
             )
         if latest is not None:
             require_version(latest, if_match)
-        check(store, tree, promises.coming)
+        tree = _checked(store, tree, promises)
         if latest is None or latest.tree is None:
             return Done(201, _store(store, key, tree, "PUT"))
         candidate = _stamped(store, key, tree, "PUT")
@@ -108,22 +109,17 @@ def update(
         return Done(200, store.append(candidate))
 
 
-def update_where(store: Store, resource_type: str, tree: Tree, criteria: str, if_match: str | None) -> Done:
-    """Conditional update: the one match is replaced; without a match, it is a create."""
-    require_structure(tree, resource_type)
+def update_where(store: Store, resource_type: str, tree: Tree, criteria: str) -> Done:
+    """Conditional update: the one match is replaced; without a match, it is a create.
+
+    Neither If-Match nor the id in the body is looked at, as in the server that this one resembles.
+    """
+    require_type(tree, resource_type)
     with store.atomic():
         present = one_match(store, condition(resource_type, criteria), "conditional update")
         if present is None:
-            return (
-                update(store, (resource_type, tree["id"]), tree) if tree.get("id") else _created(store, tree)
-            )
-        if tree.get("id") not in (None, present.id):
-            raise FHIRError(400, "The resource in the body has another ID than the one that matches")
-        return update(store, (resource_type, present.id), {**tree, "id": present.id}, if_match)
-
-
-def _created(store: Store, tree: Tree) -> Done:
-    return create(store, tree["resourceType"], tree)
+            return create(store, resource_type, tree)
+        return update(store, (resource_type, present.id), {**tree, "id": present.id})
 
 
 def delete(store: Store, key: Key, *, promises: Promises = NOTHING) -> Done:
@@ -136,7 +132,7 @@ def delete(store: Store, key: Key, *, promises: Promises = NOTHING) -> Done:
             raise FHIRError(
                 409, f"Unable to delete {key[0]}/{key[1]} because {holder.address} refers to it", "conflict"
             )
-        version = store.append(store.next_version(key, "DELETE", lambda number, at: None))
+        version = store.append(store.next_version(key, "DELETE", lambda _number, _at: None))
         return Done(200, version)
 
 
@@ -182,6 +178,15 @@ def require_version(latest: Version, if_match: str | None) -> None:
         raise FHIRError(
             409, f"Trying to update {latest.address} but this is not the current version", "conflict"
         )
+
+
+def _checked(store: Store, tree: Tree, promises: Promises) -> Tree:
+    """The tree as it will be stored, with conditional references resolved, if its references are good."""
+    literal: Tree = without_versions(
+        rewritten(without_empties(tree), lambda text: literal_reference(store, text))
+    )
+    check(store, literal, promises.coming)
+    return literal
 
 
 def _store(store: Store, key: Key, tree: Tree, method: str) -> Version:

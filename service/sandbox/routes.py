@@ -6,7 +6,7 @@ from service.sandbox import bundles, resources
 from service.sandbox.capability import capability_statement
 from service.sandbox.outcomes import FHIRError
 from service.sandbox.reading import Reading
-from service.sandbox.replies import body_of, done_reply, reply, version_reply
+from service.sandbox.replies import body_of, created_reply, reply, version_reply, written_reply
 from service.sandbox.search import Pairs
 from service.sandbox.store import Store
 from service.sandbox.structure import require_known_type
@@ -78,30 +78,29 @@ def fhir_routes(store: Store, reading: Reading) -> Blueprint:
     def create(kind: str) -> Response:
         require_known_type(kind)
         done = resources.create(store, kind, body_of(request), request.headers.get("If-None-Exist"))
-        return done_reply(_base(), done, _prefer())
+        return created_reply(_base(), done, _prefer())
 
     @routes.put("/<kind>/<resource_id>")
     def update(kind: str, resource_id: str) -> Response:
         require_known_type(kind)
         done = resources.update(store, (kind, resource_id), body_of(request), request.headers.get("If-Match"))
-        return done_reply(_base(), done, _prefer())
+        return written_reply(_base(), done, _prefer())
 
     @routes.put("/<kind>")
     def update_where(kind: str) -> Response:
         require_known_type(kind)
-        if_match = request.headers.get("If-Match")
-        done = resources.update_where(store, kind, body_of(request), request.query_string.decode(), if_match)
-        return done_reply(_base(), done, _prefer())
+        done = resources.update_where(store, kind, body_of(request), request.query_string.decode())
+        return written_reply(_base(), done, _prefer())
 
     @routes.delete("/<kind>/<resource_id>")
     def delete(kind: str, resource_id: str) -> Response:
         require_known_type(kind)
-        return done_reply(_base(), resources.delete(store, (kind, resource_id)), _prefer())
+        return written_reply(_base(), resources.delete(store, (kind, resource_id)), _prefer())
 
     @routes.delete("/<kind>")
     def delete_where(kind: str) -> Response:
         require_known_type(kind)
-        return done_reply(
+        return written_reply(
             _base(), resources.delete_where(store, kind, request.query_string.decode()), _prefer()
         )
 

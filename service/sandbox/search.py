@@ -9,8 +9,8 @@ from service.sandbox.search_parameters import Parameter, parameters_of
 from service.sandbox.store import Store, Version
 
 #: Parameters that shape the answer and select nothing.
-RESULT_PARAMETERS = {"_count", "_sort", "_total", "_format", "_pretty", "_summary", "_offset"}
-PREFERRED_COUNT = 20
+RESULT_PARAMETERS = {"_count", "_sort", "_total", "_format", "_pretty", "_summary"}
+PREFERRED_COUNT = 10
 MAX_COUNT = 1000
 
 Pairs = list[tuple[str, str]]
@@ -79,9 +79,13 @@ def _criterion(resource_type: str, name: str, value: str) -> Criterion:
     if modifier and modifier not in parameter.modifiers:
         raise FHIRError(400, f"Unsupported modifier on search parameter {bare}")
     if parameter.kind == "date":
-        # Two values of one date parameter are alternatives all the same.
-        MATCHERS["date"]([], value.split(",")[0], None)
-    return Criterion(parameter, modifier or None, tuple(value.split(",")))
+        # A malformed date is refused even where nothing is there to compare it with.
+        for text in value.split(","):
+            MATCHERS["date"]([], text, None)
+    values = value.split(",")
+    if bare == "_id":
+        values = [text.removeprefix(f"{resource_type}/") for text in values]
+    return Criterion(parameter, modifier or None, tuple(values))
 
 
 def _sort(resource_type: str, text: str) -> Iterable[tuple[Parameter, bool]]:

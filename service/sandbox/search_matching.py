@@ -16,7 +16,7 @@ _DATE = re.compile(
 Interval = tuple[datetime, datetime]
 
 
-def token(elements: list[Any], value: str, modifier: str | None) -> bool:
+def token(elements: list[Any], value: str, _modifier: str | None) -> bool:
     """`system|code`, `|code` (no system), `code` (any system), `system|` (any code)."""
     system, bar, code = value.rpartition("|")
     return any(
@@ -41,17 +41,11 @@ def _tokens(element: Any) -> Iterator[tuple[str | None, str]]:
 
 
 def string(elements: list[Any], value: str, modifier: str | None) -> bool:
-    """Starts with, whatever the case; `:contains` and `:exact` as they say."""
-    for text in (text for element in elements for text in _texts(element)):
-        if modifier == "exact":
-            met = text == value
-        elif modifier == "contains":
-            met = value.casefold() in text.casefold()
-        else:
-            met = text.casefold().startswith(value.casefold())
-        if met:
-            return True
-    return False
+    """Starts with, whatever the case; `:exact` is the whole text as it is."""
+    texts = [text for element in elements for text in _texts(element)]
+    if modifier == "exact":
+        return value in texts
+    return any(text.casefold().startswith(value.casefold()) for text in texts)
 
 
 def _texts(element: Any) -> Iterator[str]:
@@ -65,7 +59,7 @@ def _texts(element: Any) -> Iterator[str]:
             yield from _texts(element.get(name))
 
 
-def uri(elements: list[Any], value: str, modifier: str | None) -> bool:
+def uri(elements: list[Any], value: str, _modifier: str | None) -> bool:
     return value in elements
 
 
@@ -84,7 +78,7 @@ def _refers(element: Any, wanted: str) -> bool:
     return "/" not in wanted and "://" not in found and found.partition("/")[2] == wanted
 
 
-def date(elements: list[Any], value: str, modifier: str | None) -> bool:
+def date(elements: list[Any], value: str, _modifier: str | None) -> bool:
     """Prefixes compare intervals: a date is the day from its first moment to its last."""
     match = _DATE.fullmatch(value)
     if match is None:

@@ -9,7 +9,7 @@ from service.sandbox.store import Version
 
 _MODIFIERS = {
     "token": {"not"},
-    "string": {"exact", "contains"},
+    "string": {"exact"},
     "reference": RESOURCE_TYPES,
     "uri": set[str](),
     "date": set[str](),
@@ -109,6 +109,16 @@ _TABLES = {
         status token status
         subject reference subject
     """,
+    "Condition": """
+        category token category
+        clinical-status token clinicalStatus
+        code token code
+        encounter reference encounter
+        onset-date date onsetDateTime,onsetPeriod
+        patient patient subject
+        recorded-date date recordedDate
+        subject reference subject
+    """,
     "Goal": """
         achievement-status token achievementStatus
         category token category
@@ -142,6 +152,13 @@ _TABLES = {
         given string name.given
         name string name
     """,
+    "PractitionerRole": """
+        active token active
+        organization reference organization
+        practitioner reference practitioner
+        role token code
+        specialty token specialty
+    """,
     "Provenance": """
         agent reference agent.who
         patient patient target
@@ -160,6 +177,13 @@ _TABLES = {
         source reference source
         status token status
         subject reference subject
+    """,
+    "RelatedPerson": """
+        active token active
+        birthdate date birthDate
+        name string name
+        patient patient patient
+        relationship token relationship
     """,
     "ServiceRequest": """
         authored date authoredOn
@@ -196,3 +220,12 @@ def _parameter(line: str) -> Parameter | None:
     if kind == "patient":
         return Parameter(name, "reference", tuple(paths.split(",")), target="Patient")
     return Parameter(name, kind, tuple(paths.split(",")))
+
+
+@cache
+def reference_paths(resource_type: str) -> frozenset[str]:
+    """The elements whose references the type's search parameters look at."""
+    found = [
+        parameter for parameter in parameters_of(resource_type).values() if parameter.kind == "reference"
+    ]
+    return frozenset(path for parameter in found for path in parameter.paths)

@@ -19,7 +19,7 @@ class _Handler(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:
         pass
 
-    def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
+    def connection_dropped(self, _error: BaseException, _environ: dict[str, Any] | None = None) -> None:
         # Without an answer no header has said so, and the client would wait for one.
         self.close_connection = True
 

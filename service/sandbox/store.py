@@ -60,7 +60,7 @@ class Store:
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
-        """Hold the lock; if the block fails, take back what it wrote. May be nested: the outermost decides."""
+        """Hold the lock; if the block fails, take back what it wrote. When nested, the outermost decides."""
         with self._lock:
             self._depth += 1
             try:
