@@ -163,8 +163,8 @@ def _member(owner: str, name: str, field: FieldInfo) -> Member:
         many,
         check=CHECKS["string" if primitive == "xhtml" else primitive],
         codes=_codes(owner, name, field) if primitive == "code" else None,
-        # In R4's JSON these three are plain members, without an element of their own.
-        has_sibling=name != "id" and primitive != "xhtml" and (owner, name) != ("Extension", "url"),
+        # An element's own id is a plain member of the JSON, and XHTML has no extensions.
+        has_sibling=primitive != "xhtml" and (name != "id" or owner in RESOURCE_TYPES),
     )
 
 

@@ -28,7 +28,7 @@ _ACTIVE_ATTRIBUTE = re.compile(
     r"on.*|(xlink:.*)|action|formaction|srcdoc|srcset|background|code|codebase|data|dynsrc|lowsrc|ping|poster|manifest"
 )
 _LINK_ATTRIBUTES = frozenset({"href", "src", "cite", "longdesc", "usemap"})
-_LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel", "sms", "ftp", "urn", "cid", "fax"})
+_LINK_SCHEMES = words("http https mailto tel sms fax ftp sftp file urn cid geo sip sips news xmpp")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):")
 _EMBEDDED_IMAGE = re.compile(r"data:image/(?:png|gif|jpeg|jpg|webp|bmp)[;,]")
 _IGNORED_IN_LINKS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
@@ -67,7 +67,6 @@ class _XMLView:
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
         parser.StartDoctypeDeclHandler = self._doctype
-        parser.ProcessingInstructionHandler = lambda *_: self._refuse("has a processing instruction")
         parser.StartCdataSectionHandler = lambda: self._refuse("has a CDATA section")
         try:
             parser.Parse(_ENTITY.sub(_expanded, div).encode("utf-8", "surrogatepass"), True)

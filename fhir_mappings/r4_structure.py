@@ -219,8 +219,6 @@ class Visit:
             return
         values = node.get(name)
         beside = values if isinstance(values, list) else []
-        if name in node and len(beside) != len(value):
-            self.add(path, "and its sibling array differ in length")
         for index, item in enumerate(value):
             has_value = index < len(beside) and beside[index] is not None
             if item is not None:

@@ -1,4 +1,4 @@
-"""Strategies for resources that others wrote: valid R4, with every element, extension and oddity that R4 allows.
+"""Strategies for resources that others wrote: valid R4, with every element and oddity that R4 allows.
 
 They are built from the same compiled definitions that the guard walks with, so no element is forgotten;
 whether those definitions are right is what a real server says (test_r4_hapi.py).
@@ -24,29 +24,32 @@ _BUDGET = 60
 class _Writer:
     """Writes one foreign resource; every decision is a roll of the dice, where 0 is the simplest."""
 
-    def __init__(self, dice: Random, *, modifiers: bool, plain: bool = False) -> None:
+    def __init__(self, dice: Random, *, modifiers: bool) -> None:
         self._dice = dice
         self._modifiers = modifiers
         self._budget = _BUDGET
         self._ids = 0
+        self.name = ""
         self._contained: list[Tree] = []
 
     def resource(self, name: str) -> Tree:
+        self.name = name
         shape = r4._shape(name)
         tree: Tree = {"resourceType": name}
-        if self._likely(70):
+        if self.likely(70):
             tree["id"] = self._pick(PRIMITIVES["id"])
         tree |= self._members(shape, depth=0)
-        if self._likely(10):
+        if self.likely(10):
             # Nothing refers to it, but it refers to its container.
-            self._contain(
-                {"resourceType": "Basic", "code": {"text": "aside"}, "subject": {"reference": "#"}}
-            )
-        if self._contained:
-            tree["contained"] = self._contained
-        return tree
+            self._contain({"resourceType": "Basic", "code": {"text": "aside"}, "subject": {"reference": "#"}})
+        used = str(tree)
+        # A repair may have taken away what referred to it.
+        contained = [
+            one for one in self._contained if f"#{one['id']}'" in used or one["resourceType"] == "Basic"
+        ]
+        return tree | {"contained": contained} if contained else tree
 
-    def _likely(self, percent: int) -> bool:
+    def likely(self, percent: int) -> bool:
         return self._dice.randrange(100) >= 100 - percent
 
     def _pick(self, values: Any) -> Any:
@@ -66,11 +69,11 @@ class _Writer:
         node: Tree = {}
         for name in chosen:
             self._put(node, name, shape, depth)
-        if depth and node and self._likely(8):
+        if depth and node and self.likely(8):
             node["id"] = self._new_id("e")
-        if self._likely(10) and self._budget > 0:
+        if self.likely(10) and self._budget > 0:
             node["extension"] = self._extensions()
-        if self._modifiers and "modifierExtension" in shape.members and self._likely(15):
+        if self._modifiers and "modifierExtension" in shape.members and self.likely(15):
             node["modifierExtension"] = [self._extension(nested=False)]
         repair = _REPAIRS.get(shape.name)
         if repair:
@@ -109,7 +112,7 @@ class _Writer:
     def _fits(self, member: Member, depth: int) -> bool:
         if member.check is not None:
             return True
-        return depth < 5 and self._budget > 0 or member.type_name in _SHALLOW
+        return (depth < 5 and self._budget > 0) or member.type_name in _SHALLOW
 
     def _put(self, node: Tree, name: str, shape: Shape, depth: int) -> None:
         member = shape.members[name]
@@ -125,16 +128,18 @@ class _Writer:
 
     def _put_primitive(self, node: Tree, name: str, shape: Shape, member: Member) -> None:
         if not member.many:
-            has_sibling = member.has_sibling and self._budget > 0 and self._likely(10)
-            if not has_sibling or self._likely(60):
+            has_sibling = member.has_sibling and self._budget > 0 and self.likely(10)
+            if not has_sibling or self.likely(60):
                 node[name] = self._primitive(shape, name, member)
             if has_sibling:
                 node[f"_{name}"] = self._sibling(has_value=name in node)
             return
         values = [self._primitive(shape, name, member) for _ in range(1 + self._dice.randrange(3))]
-        if self._budget > 0 and self._likely(25):
-            siblings = [self._sibling(has_value=True) if self._likely(50) else None for _ in values]
-            hidden = [sibling is not None and "extension" in sibling and self._likely(40) for sibling in siblings]
+        if self._budget > 0 and self.likely(25):
+            siblings = [self._sibling(has_value=True) if self.likely(50) else None for _ in values]
+            hidden = [
+                sibling is not None and "extension" in sibling and self.likely(40) for sibling in siblings
+            ]
             node[f"_{name}"] = siblings
             if not any(siblings):
                 siblings[0] = self._sibling(has_value=True)
@@ -144,7 +149,7 @@ class _Writer:
         node[name] = values
 
     def _sibling(self, *, has_value: bool) -> Tree:
-        if has_value and self._likely(20):
+        if has_value and self.likely(20):
             return {"id": self._new_id("p")}
         return {"extension": self._extensions()}
 
@@ -169,18 +174,19 @@ class _Writer:
     def _extension(self, *, nested: bool) -> Tree:
         self._budget -= 1
         extension: Tree = {"url": f"http://example.org/fhir/StructureDefinition/x{self._dice.randrange(4)}"}
-        if self._likely(8):
+        if self.likely(8):
             extension["id"] = self._new_id("x")
-        if nested and self._budget > 0 and self._likely(20):
+        if nested and self._budget > 0 and self.likely(20):
             extension["extension"] = [
-                {"url": f"part{part}"} | self._extension_value() for part in range(1 + self._dice.randrange(2))
+                {"url": f"part{part}"} | self._extension_value()
+                for part in range(1 + self._dice.randrange(2))
             ]
             return extension
         return extension | self._extension_value()
 
     def _extension_value(self) -> Tree:
         shape = r4._shape("Extension")
-        if self._budget > 0 and self._likely(40):
+        if self._budget > 0 and self.likely(40):
             name = self._pick(ANY_VALUE)
             member = shape.members[f"value{name}"]
             return {f"value{name}": self._value(member, depth=4)}
@@ -206,23 +212,23 @@ class _Writer:
         else:
             reference["identifier"] = {"system": "urn:example:ids", "value": self._pick(PRIMITIVES["string"])}
             reference["type"] = target
-        if self._likely(20):
+        if self.likely(20):
             reference["display"] = self._pick(PRIMITIVES["string"])
-        if self._likely(10):
+        if self.likely(10):
             reference["type"] = target
-        if self._likely(8) and self._budget > 0:
+        if self.likely(8) and self._budget > 0:
             reference["extension"] = self._extensions()
-        if self._likely(5):
+        if self.likely(5):
             reference["id"] = self._new_id("r")
         return reference
 
     def quantity(self, *, comparator: bool = True) -> Tree:
         quantity: Tree = {"value": self._pick(PRIMITIVES["decimal"])}
-        if self._likely(60):
+        if self.likely(60):
             quantity |= self._pick(UNITS)
-        if comparator and self._likely(20):
+        if comparator and self.likely(20):
             quantity["comparator"] = self._pick(["<", "<=", ">=", ">"])
-        if self._likely(10) and self._budget > 0:
+        if self.likely(10) and self._budget > 0:
             quantity["extension"] = self._extensions()
         return quantity
 
@@ -241,7 +247,9 @@ class _Writer:
         return {"numerator": self.quantity(), "denominator": self.simple_quantity()}
 
     def period(self) -> Tree:
-        start = self._pick(["2024", "2024-02", "2024-02-29", "2024-12-31T23:59:60Z", "2024-03-01T08:00:00.5+02:00"])
+        start = self._pick(
+            ["2024", "2024-02", "2024-02-29", "2024-12-31T23:59:60Z", "2024-03-01T08:00:00.5+02:00"]
+        )
         end = self._pick(["2025", "2025-02", "2025-02-28", "2025-07-01T00:00:00-11:00"])
         return self._pick([{"start": start, "end": end}, {"start": start}, {"end": end}])
 
@@ -263,7 +271,7 @@ class _Writer:
     def repeat_rule(self) -> Tree:
         """A Timing.repeat; its parts hang together too closely for chance."""
         rule = dict(self._pick(_REPEATS))
-        if self._likely(40):
+        if self.likely(40):
             rule |= self._pick([{"boundsPeriod": self.period()}, {"boundsDuration": self.duration()}])
         return rule
 
@@ -284,11 +292,20 @@ _UCUM = "http://unitsofmeasure.org"
 #: Written by other means than as a plain member.
 _APART = frozenset({"id", "extension", "modifierExtension", "contained", "resourceType"})
 #: Types that end soon by themselves.
-_SHALLOW = frozenset({"Reference", "Quantity", "Range", "Period", "Duration", "Ratio", "Attachment", "Narrative"})
+_SHALLOW = frozenset(
+    {"Reference", "Quantity", "Range", "Period", "Duration", "Ratio", "Attachment", "Narrative"}
+)
 
 _REPEATS: list[Tree] = [
     {"frequency": 3, "period": 1, "periodUnit": "wk"},
-    {"frequency": 1, "frequencyMax": 2, "period": 1, "periodMax": 2, "periodUnit": "d", "timeOfDay": ["08:00:00"]},
+    {
+        "frequency": 1,
+        "frequencyMax": 2,
+        "period": 1,
+        "periodMax": 2,
+        "periodUnit": "d",
+        "timeOfDay": ["08:00:00"],
+    },
     {"when": ["MORN", "PCV"], "offset": 30},
     {"count": 10, "countMax": 12, "duration": 20, "durationMax": 30, "durationUnit": "min"},
     {"dayOfWeek": ["mon", "thu"]},
@@ -340,18 +357,32 @@ def _mend_contact(writer: _Writer, node: Tree) -> None:
         node.setdefault("system", "phone")
 
 
+def _mend_meta(writer: _Writer, node: Tree) -> None:
+    if "profile" in node:
+        node["profile"] = [f"http://hl7.org/fhir/StructureDefinition/{writer.name}"]
+        node.pop("_profile", None)
+    for name in ("security", "tag"):
+        # A label without system and code could not be told from another one.
+        node.pop(name, None)
+        if writer.likely(30) or not node:
+            node[name] = [{"system": "http://example.org/labels", "code": "a", "display": "A"}]
+
+
 _REPAIRS: dict[str, Callable[[_Writer, Tree], None]] = {
     "CarePlanActivity": _mend_activity,
     "CarePlanActivityDetail": _mend_detail,
     "ContactPoint": _mend_contact,
     "GoalTarget": _mend_target,
+    "Meta": _mend_meta,
     "QuestionnaireResponseItem": _mend_item,
     "ServiceRequest": _mend_order,
 }
 
 
 def _foreign(name: str, modifiers: bool) -> SearchStrategy[Tree]:
-    return st.randoms(use_true_random=False).map(lambda dice: _Writer(dice, modifiers=modifiers).resource(name))
+    return st.randoms(use_true_random=False).map(
+        lambda dice: _Writer(dice, modifiers=modifiers).resource(name)
+    )
 
 
 def goals(*, modifiers: bool = False) -> SearchStrategy[Tree]:

@@ -29,10 +29,25 @@ PRIMITIVES: dict[str, list[Any]] = {
     "markdown": ["plain", "# head\n\n* *one*\n* two", "Grüße"],
     "oid": ["urn:oid:1.2.840.10008"],
     "positiveInt": [1, 12],
-    "string": ["a", "two words", "Grüezi, wie goht's?", "日本語", "🏔️ auf den Berg", "שלום", 'say "hi" <b>&amp;', "line\nbreak"],
+    "string": [
+        "a",
+        "two words",
+        "Grüezi, wie goht's?",
+        "日本語",
+        "🏔️ auf den Berg",
+        "שלום",
+        'say "hi" <b>&amp;',
+        "line\nbreak",
+        " x ",
+    ],
     "time": ["08:00:00", "23:59:59.999"],
     "unsignedInt": [0, 30],
-    "uri": ["http://example.org/x", f"urn:uuid:{_UUID}", "urn:oid:1.2.3.4", "https://example.org/%C3%BC?a=b#c"],
+    "uri": [
+        "http://example.org/x",
+        f"urn:uuid:{_UUID}",
+        "urn:oid:1.2.3.4",
+        "https://example.org/%C3%BC?a=b#c",
+    ],
     "url": ["http://example.org/x", "mailto:someone@example.org"],
     "uuid": [f"urn:uuid:{_UUID}"],
     "xhtml": [],
@@ -82,6 +97,7 @@ UNITS: list[dict[str, Any]] = [
     {"system": "http://example.org/units", "code": "steps"},
 ]
 
+_ACTIVE = {"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}
 _ABOUT = {"subject": {"reference": "Patient/1"}}
 
 #: What stands in a contained resource of each type, beside its id.
@@ -89,9 +105,7 @@ CONTAINED: dict[str, dict[str, Any]] = {
     "CarePlan": {"status": "active", "intent": "plan", **_ABOUT},
     "CareTeam": {"name": "team"},
     "Condition": {
-        "clinicalStatus": {
-            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]
-        },
+        "clinicalStatus": {"coding": [_ACTIVE]},
         "code": {"text": "low back pain"},
         **_ABOUT,
     },
@@ -116,6 +130,6 @@ DIVS = [
     "<p>one<br/>two &amp; three</p>",
     '<table class="grid"><thead><tr><th>goal</th></tr></thead><tbody><tr><td>walk</td></tr></tbody></table>',
     '<p style="color: green; font-weight: bold" title="t" lang="de">Grüße</p><!-- a remark -->',
-    '<p><a href="#c1">there</a> <a name="c1">here</a> <img src="#pic" alt="p"/></p>',
+    '<p><a name="c1">here</a> <img src="data:image/png;base64,AAAA" alt="p"/></p>',
     '<p id="x1"><a href="https://example.org/plan?a=1&amp;b=2">plan</a></p>',
 ]
