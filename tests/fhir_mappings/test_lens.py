@@ -56,6 +56,14 @@ def test_an_edit_replaces_the_element_and_what_spoke_about_it() -> None:
     }
 
 
+@pytest.mark.parametrize("status_date", ["2026-03", None])
+def test_what_spoke_about_an_old_primitive_goes_with_it(status_date: str | None) -> None:
+    tree = goal(statusDate="2026-01", _statusDate={"extension": [{"url": "urn:x", "valueCode": "y"}]})
+    after = edited(tree, status_date=status_date)
+    assert after.get("statusDate") == status_date
+    assert "_statusDate" not in after
+
+
 def test_a_new_text_leaves_the_codes_beside_it_to_the_act_that_changes_it() -> None:
     coding = [{"system": "http://snomed.info/sct", "code": "1"}]
     tree = goal(description={"text": "Walk", "coding": coding})
