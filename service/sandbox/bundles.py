@@ -203,16 +203,18 @@ def _write(store: Store, entry: Entry, promises: Promises, destination: Key | No
         if entry.id is None:
             return resources.delete_where(store, kind, entry.criteria)
         return resources.delete(store, entry.key, promises=promises)
-    if entry.method == "PUT":
-        if entry.id is None:
-            return resources.update_where(store, kind, entry.body, entry.criteria)
-        return resources.update(
-            store, entry.key, {**entry.body, "id": entry.id}, entry.if_match, promises=promises
-        )
     assigned_id = destination[1] if destination else None
-    return resources.create(
-        store, kind, entry.body, entry.if_none_exist, assigned_id=assigned_id, promises=promises
-    )
+    if entry.method == "POST":
+        condition = entry.if_none_exist
+        return resources.create(
+            store, kind, entry.body, condition, assigned_id=assigned_id, promises=promises
+        )
+    if entry.id is None:
+        return resources.update_where(
+            store, kind, entry.body, entry.criteria, assigned_id=assigned_id, promises=promises
+        )
+    tree = {**entry.body, "id": entry.id}
+    return resources.update(store, entry.key, tree, entry.if_match, promises=promises)
 
 
 def _response(done: Done) -> Tree:

@@ -16,7 +16,7 @@ from service.sandbox.store import Key, Store, Version
 from service.sandbox.structure import require_type, without_empties
 
 _ETAG = re.compile(r'(?:W/)?"([A-Za-z0-9\-.]{1,64})"')
-_HAS_LETTER = re.compile(r"[A-Za-z0-9\-.]*[^0-9][A-Za-z0-9\-.]*")
+_CLIENT_ID = re.compile(r"(?=.*[^0-9])[A-Za-z0-9\-.]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def update(
         )
     with store.atomic():
         latest = store.latest(*key)
-        if latest is None and not _HAS_LETTER.fullmatch(key[1]):
+        if latest is None and not _CLIENT_ID.fullmatch(key[1]):
             raise FHIRError(
                 400, "Clients may only assign IDs which contain at least one non-numeric character"
             )
@@ -109,7 +109,15 @@ def update(
         return Done(200, store.append(candidate))
 
 
-def update_where(store: Store, resource_type: str, tree: Tree, criteria: str) -> Done:
+def update_where(
+    store: Store,
+    resource_type: str,
+    tree: Tree,
+    criteria: str,
+    *,
+    assigned_id: str | None = None,
+    promises: Promises = NOTHING,
+) -> Done:
     """Conditional update: the one match is replaced; without a match, it is a create.
 
     Neither If-Match nor the id in the body is looked at, as in the server that this one resembles.
@@ -118,8 +126,8 @@ def update_where(store: Store, resource_type: str, tree: Tree, criteria: str) ->
     with store.atomic():
         present = one_match(store, condition(resource_type, criteria), "conditional update")
         if present is None:
-            return create(store, resource_type, tree)
-        return update(store, (resource_type, present.id), {**tree, "id": present.id})
+            return create(store, resource_type, tree, assigned_id=assigned_id, promises=promises)
+        return update(store, (resource_type, present.id), {**tree, "id": present.id}, promises=promises)
 
 
 def delete(store: Store, key: Key, *, promises: Promises = NOTHING) -> Done:

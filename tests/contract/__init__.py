@@ -1,0 +1,1 @@
+"""One suite for the sandbox and for a real server, so that the sandbox cannot drift from reality."""
