@@ -30,7 +30,7 @@ ARTIFACT_VERSION = "15.13.0"
 ARTIFACT_PLATFORMS = {"x86_64": "amd64", "aarch64": "arm64v8"}
 
 # Lives as long as the tests' end of its standard input is open, and takes the server along when it goes.
-GUARDIAN = 'cat >/dev/null; "$1/pg_ctl" --pgdata="$2" --mode=immediate --silent stop; rm -rf "$2"'
+GUARDIAN = 'cat >/dev/null; "$1/pg_ctl" --pgdata="$2" --mode=immediate --silent stop; rm -rf "$3"'
 
 
 class PostgresServer:
@@ -75,7 +75,7 @@ class PostgresServer:
         )
         # In a session of its own, or Ctrl-C would end it before it has stopped the server.
         return subprocess.Popen(
-            ["sh", "-c", GUARDIAN, "guardian", self._binaries, self._data],
+            ["sh", "-c", GUARDIAN, "guardian", self._binaries, self._data, self._home],
             stdin=subprocess.PIPE,
             start_new_session=True,
             **self._everywhere(),
