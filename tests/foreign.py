@@ -248,7 +248,7 @@ class _Writer:
 
     def period(self) -> Tree:
         start = self._pick(
-            ["2024", "2024-02", "2024-02-29", "2024-12-31T23:59:60Z", "2024-03-01T08:00:00.5+02:00"]
+            ["2024", "2024-02", "2024-02-29", "2016-12-31T23:59:60Z", "2024-03-01T08:00:00.5+02:00"]
         )
         end = self._pick(["2025", "2025-02", "2025-02-28", "2025-07-01T00:00:00-11:00"])
         return self._pick([{"start": start, "end": end}, {"start": start}, {"end": end}])
@@ -364,7 +364,7 @@ def _mend_meta(writer: _Writer, node: Tree) -> None:
     for name in ("security", "tag"):
         # A label without system and code could not be told from another one.
         node.pop(name, None)
-        if writer.likely(30) or not node:
+        if writer.likely(30) or not node.keys() - {"id"}:
             node[name] = [{"system": "http://example.org/labels", "code": "a", "display": "A"}]
 
 
