@@ -16,8 +16,8 @@ from fhir_mappings.datatypes import (
     Code,
     choice,
 )
+from fhir_mappings.elements import Element
 from fhir_mappings.extensions import Extensions
-from fhir_mappings.lens import Element
 from fhir_mappings.lists import Each
 from fhir_mappings.resource import ResourceMapping
 

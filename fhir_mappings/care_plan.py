@@ -15,8 +15,9 @@ from fhir_mappings.datatypes import (
     Code,
     choice,
 )
+from fhir_mappings.elements import Element, Part
 from fhir_mappings.extensions import Extension, ExtensionItems
-from fhir_mappings.lens import Element, Mapping, Part
+from fhir_mappings.lens import Mapping
 from fhir_mappings.lists import Each, First, Items
 from fhir_mappings.narrative import Section
 from fhir_mappings.resource import ResourceMapping

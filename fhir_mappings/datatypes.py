@@ -5,9 +5,10 @@ from enum import Enum
 from typing import Any
 
 from fhir_mappings import records
+from fhir_mappings.elements import ChoiceOf, Element
 from fhir_mappings.errors import MappingError
 from fhir_mappings.exact_json import Number
-from fhir_mappings.lens import ChoiceOf, Element, Mapping, Type, Unread
+from fhir_mappings.lens import Mapping, Type, Unread
 from fhir_mappings.lists import Each
 
 

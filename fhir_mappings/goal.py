@@ -16,8 +16,9 @@ from fhir_mappings.datatypes import (
     Code,
     choice,
 )
+from fhir_mappings.elements import Element, Within
 from fhir_mappings.extensions import Extension, ExtensionItems
-from fhir_mappings.lens import Element, Mapping, Within
+from fhir_mappings.lens import Mapping
 from fhir_mappings.lists import Each, Items
 from fhir_mappings.resource import ResourceMapping
 

@@ -14,7 +14,8 @@ from fhir_mappings.datatypes import (
     Code,
     choice,
 )
-from fhir_mappings.lens import Element, Mapping
+from fhir_mappings.elements import Element
+from fhir_mappings.lens import Mapping
 from fhir_mappings.lists import Items
 from fhir_mappings.resource import ResourceMapping
 

@@ -3,7 +3,8 @@
 from functools import cache
 from typing import Any
 
-from fhir_mappings.lens import ChoiceOf, Mapping, Type
+from fhir_mappings.elements import ChoiceOf
+from fhir_mappings.lens import Mapping, Type
 from fhir_mappings.mappings import BY_RECORD_TYPE
 
 
