@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from fhir_mappings.lens import all_leaves
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
 from hypothesis import HealthCheck, given, settings
 
+from fhir_mappings.lens import all_leaves
+from fhir_mappings.mappings import BY_RESOURCE_TYPE
 from tests import foreign
 
 EXAMPLES = 300
@@ -29,7 +29,11 @@ def _drawn(strategy: Any) -> list[dict[str, Any]]:
     trees: list[dict[str, Any]] = []
 
     @settings(
-        max_examples=EXAMPLES, derandomize=True, database=None, suppress_health_check=list(HealthCheck), deadline=None
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        deadline=None,
     )
     @given(strategy)
     def draw(tree: dict[str, Any]) -> None:
@@ -44,11 +48,13 @@ def _line(trees: list[dict[str, Any]]) -> str:
     mapping = BY_RESOURCE_TYPE[resource_type]
     total = sum(1 for tree in trees for _ in all_leaves(tree, ""))
     lost = [path for tree in trees for path in mapping.loss(tree)]
-    places = ", ".join(f"{place} {count / len(lost):.0%}" for place, count in Counter(map(_place, lost)).most_common(6))
-    return (
-        f"{resource_type}: {1 - len(lost) / total:.0%} of {total} leaves of {len(trees)} generated foreign resources "
-        f"read; of the others: {places}"
+    places = ", ".join(
+        f"{place} {count / len(lost):.0%}" for place, count in Counter(map(_place, lost)).most_common(6)
     )
+    read = (
+        f"{1 - len(lost) / total:.0%} of {total} leaves of {len(trees)} generated foreign resources are read"
+    )
+    return f"{resource_type}: {read}; of the others: {places}"
 
 
 def _place(path: str) -> str:

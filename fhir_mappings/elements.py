@@ -19,7 +19,7 @@ class Element:
         self.keys = frozenset((name,))
         self.type = type_
 
-    def reader(self, key: str) -> Callable[[Any, Unread], Any]:  # noqa: ARG002
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:
         return self.type.read
 
     def add(self, node: Tree, value: Any) -> None:
@@ -124,7 +124,7 @@ class Within:
         self.keys = frozenset((parent,))
         self.nothing = field.nothing
 
-    def reader(self, key: str) -> Callable[[Any, Unread], Any]:  # noqa: ARG002
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:
         field = self.field
 
         def read_child(child: Any, unread: Unread) -> Any:  # noqa: ARG001

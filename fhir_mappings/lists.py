@@ -28,7 +28,7 @@ class Each:
         self.type = type_
         self.pick = pick
 
-    def reader(self, key: str) -> Callable[[Any, Unread], Any]:  # noqa: ARG002
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:
         return self._read
 
     def add(self, node: Tree, value: Any) -> None:
@@ -83,7 +83,7 @@ class First(Each):
 
     nothing = None
 
-    def reader(self, key: str) -> Callable[[Any, Unread], Any]:  # noqa: ARG002
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:
         return lambda elements, unread: next(iter(self._read(elements, unread)), None)
 
     def add(self, node: Tree, value: Any) -> None:
@@ -129,7 +129,7 @@ class Items:
         self.pick = pick
         self.natural = natural
 
-    def reader(self, key: str) -> Callable[[Any, Unread], Any]:  # noqa: ARG002
+    def reader(self, key: str) -> Callable[[Any, Unread], Any]:
         return self._read
 
     def add(self, node: Tree, value: Any) -> None:

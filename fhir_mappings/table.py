@@ -21,7 +21,9 @@ def render() -> str:
     sections = [_INTRODUCTION]
     for mapping in BY_RESOURCE_TYPE.values():
         sections.append(f"## {mapping.record.__name__} ↔ {mapping.resource_type}\n")
-        sections.append("\n".join(["| record field | FHIR element | type |", "| --- | --- | --- |", *_rows(mapping)]))
+        sections.append(
+            "\n".join(["| record field | FHIR element | type |", "| --- | --- | --- |", *_rows(mapping)])
+        )
         sections.append("")
     return "\n".join(sections)
 

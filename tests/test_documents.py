@@ -10,7 +10,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_settings_table_lists_every_setting() -> None:
-    between = re.search(r"<!-- settings -->\n(.*)<!-- /settings -->", (ROOT / "README.md").read_text(), re.DOTALL)
+    between = re.search(
+        r"<!-- settings -->\n(.*)<!-- /settings -->", (ROOT / "README.md").read_text(), re.DOTALL
+    )
     assert between
     rows = [
         f"| `{setting.name}` | {f'`{setting.default}`' if setting.default else ''} | {setting.meaning} |"

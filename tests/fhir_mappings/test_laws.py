@@ -40,7 +40,9 @@ WORDS = {
 
 @MAPPINGS
 @given(data=st.data())
-def test_an_unedited_record_gives_back_its_original(mapping: ResourceMapping[Any], data: st.DataObject) -> None:
+def test_an_unedited_record_gives_back_its_original(
+    mapping: ResourceMapping[Any], data: st.DataObject
+) -> None:
     tree = data.draw(STRATEGIES[mapping.resource_type]())
     text = exact_json.dump(tree)
     assert mapping.write(mapping.read(tree), onto=tree) is tree
@@ -61,7 +63,9 @@ def test_what_is_written_is_what_is_read_back(mapping: ResourceMapping[Any], dat
 
 @MAPPINGS
 @given(data=st.data())
-def test_an_edit_of_one_field_changes_its_element_alone(mapping: ResourceMapping[Any], data: st.DataObject) -> None:
+def test_an_edit_of_one_field_changes_its_element_alone(
+    mapping: ResourceMapping[Any], data: st.DataObject
+) -> None:
     tree, other = data.draw(pairs(mapping))
     record = mapping.read(tree)
     name = data.draw(st.sampled_from(sorted(mapping.fields)))
@@ -94,11 +98,16 @@ def test_an_edit_within_an_item_leaves_its_other_elements_and_its_neighbours(
         return
     items = list(getattr(mapping.read(tree), field))
     items[index] = dataclasses.replace(items[index], **{name: value})
-    written = written_or_refused(mapping, dataclasses.replace(mapping.read(tree), **{field: tuple(items)}), tree)
+    written = written_or_refused(
+        mapping, dataclasses.replace(mapping.read(tree), **{field: tuple(items)}), tree
+    )
     if written is None:
         return
     lens: Any = mapping.fields[field]
-    before, after = [element for _, element in lens.elements(tree)], [element for _, element in lens.elements(written)]
+    before, after = (
+        [element for _, element in lens.elements(tree)],
+        [element for _, element in lens.elements(written)],
+    )
     own = lens.mapping.fields[name].keys
     may_differ = own | {f"_{key}" for key in own}
     for position, (old, new) in enumerate(zip(before, after, strict=True)):
@@ -125,7 +134,9 @@ def test_the_loss_report_tells_the_truth(mapping: ResourceMapping[Any], data: st
 
 @MAPPINGS
 @given(data=st.data())
-def test_nothing_that_records_have_a_word_for_is_lost(mapping: ResourceMapping[Any], data: st.DataObject) -> None:
+def test_nothing_that_records_have_a_word_for_is_lost(
+    mapping: ResourceMapping[Any], data: st.DataObject
+) -> None:
     tree = data.draw(STRATEGIES[mapping.resource_type]())
     words = "|".join(WORDS[mapping.resource_type].split())
     named = re.compile(rf"^{mapping.resource_type}\.({words})\b")
@@ -135,7 +146,9 @@ def test_nothing_that_records_have_a_word_for_is_lost(mapping: ResourceMapping[A
 
 @MAPPINGS
 @given(data=st.data())
-def test_an_edit_that_is_taken_back_leaves_the_original(mapping: ResourceMapping[Any], data: st.DataObject) -> None:
+def test_an_edit_that_is_taken_back_leaves_the_original(
+    mapping: ResourceMapping[Any], data: st.DataObject
+) -> None:
     # Where a value is replaced whole, what nobody read of it is gone with it; so only values read in full.
     tree, other = data.draw(pairs(mapping))
     record = mapping.read(tree)
