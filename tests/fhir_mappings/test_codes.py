@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fhir_mappings import codes
 
 ROOT = Path(__file__).parents[2]

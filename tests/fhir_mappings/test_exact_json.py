@@ -1,6 +1,7 @@
 """JSON text in, the same JSON text out, or a clear refusal."""
 
 import pytest
+
 from fhir_mappings import exact_json
 
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fhir_mappings import exact_json
 from fhir_mappings.errors import MappingError
 from fhir_mappings.exact_json import Number, Tree
 from fhir_mappings.lens import all_leaves
 from fhir_mappings.mappings import BY_RESOURCE_TYPE
 from fhir_mappings.resource import ResourceMapping
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests import foreign
 
 MAPPINGS = pytest.mark.parametrize("mapping", BY_RESOURCE_TYPE.values(), ids=list(BY_RESOURCE_TYPE))

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+
 from fhir_mappings import codes, exact_json, records
 from fhir_mappings.errors import MappingError
 from fhir_mappings.exact_json import Tree

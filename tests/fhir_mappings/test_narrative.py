@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+
 from fhir_mappings import codes, records
 from fhir_mappings.care_plan import CARE_PLAN
 from fhir_mappings.exact_json import Tree
