@@ -51,10 +51,8 @@ def _line(trees: list[dict[str, Any]]) -> str:
     places = ", ".join(
         f"{place} {count / len(lost):.0%}" for place, count in Counter(map(_place, lost)).most_common(6)
     )
-    read = (
-        f"{1 - len(lost) / total:.0%} of {total} leaves of {len(trees)} generated foreign resources are read"
-    )
-    return f"{resource_type}: {read}; of the others: {places}"
+    share = f"{1 - len(lost) / total:.0%} of {total} leaves"
+    return f"{resource_type}: {share} of {len(trees)} generated foreign resources read; unread: {places}"
 
 
 def _place(path: str) -> str:

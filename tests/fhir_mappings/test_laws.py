@@ -28,12 +28,13 @@ STRATEGIES = {
 
 # What the records have a word for, as the specification names it.
 WORDS = {
-    "Goal": "lifecycleStatus achievementStatus category priority description subject start(Date|CodeableConcept) "
-    "target statusDate statusReason expressedBy addresses note outcomeReference",
-    "CarePlan": "status intent category title description subject period created author addresses goal partOf note "
+    "Goal": "lifecycleStatus achievementStatus category priority description subject "
+    "start(Date|CodeableConcept) target statusDate statusReason expressedBy addresses note outcomeReference",
+    "CarePlan": "status intent category title description subject period created author addresses goal "
+    "partOf note "
     r"activity\[\d+\]\.(reference|progress|detail\.(kind|code|status|doNotPerform|scheduled\w+|goal|description))",
-    "ServiceRequest": r"status intent category code doNotPerform quantity\w+ subject occurrence\w+ asNeeded\w+ "
-    "authoredOn requester performer reasonReference note patientInstruction",
+    "ServiceRequest": r"status intent category code doNotPerform quantity\w+ subject occurrence\w+ "
+    r"asNeeded\w+ authoredOn requester performer reasonReference note patientInstruction",
     "QuestionnaireResponse": "questionnaire status subject authored author source item",
 }
 
