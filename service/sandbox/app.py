@@ -58,6 +58,8 @@ def create_sandbox(
 
     @app.before_request
     def misbehave() -> Response | None:
+        # A body left unread would keep the connection open that a fault wants closed.
+        request.get_data(cache=True)
         return faults(request)
 
     @app.after_request
