@@ -45,9 +45,6 @@ class Element:
         if value is not None:
             yield from self.type.leaves(value, f"{path}.{self.name}")
 
-    def subtree(self, node: Tree) -> Any:
-        return node.get(self.name), node.get(f"_{self.name}")
-
 
 class Part(Element):
     """One element that is edited within, not replaced whole."""
@@ -107,9 +104,6 @@ class ChoiceOf:
         for member in self.keys & node.keys():
             yield from self.types[self._chosen[member]].leaves(node[member], f"{path}.{member}")
 
-    def subtree(self, node: Tree) -> Any:
-        return [(node.get(member), node.get(f"_{member}")) for member in self._chosen]
-
 
 class Within:
     """A field one level further down, where its neighbours have other fields."""
@@ -149,6 +143,3 @@ class Within:
 
     def leaves(self, node: Tree, path: str) -> Iterator[str]:
         yield from self.field.leaves(node.get(self.parent, {}), f"{path}.{self.parent}")
-
-    def subtree(self, node: Tree) -> Any:
-        return self.field.subtree(node.get(self.parent, {}))

@@ -60,9 +60,6 @@ class Field(Protocol):
     def leaves(self, node: Tree, path: str) -> Iterator[str]:
         """Yield the path of every leaf that reading depends on."""
 
-    def subtree(self, node: Tree) -> Any:
-        """Return all that the field's elements hold, read or not, to compare."""
-
 
 def read(field: Field, node: Tree) -> Any:
     """Return the value of one field of an object."""

@@ -50,10 +50,6 @@ class Each:
             if elements[index] is not None:
                 yield from self.type.leaves(elements[index], f"{path}.{self.name}[{index}]")
 
-    def subtree(self, node: Tree) -> Any:
-        elements = node.get(self.name) or []
-        return [elements[index] for index in self.pick(elements)], node.get(f"_{self.name}")
-
     def _read(self, elements: Any, unread: Unread) -> Any:
         if type(elements) is not list:
             raise MappingError("", "is not a list")
@@ -160,9 +156,6 @@ class Items:
     def leaves(self, node: Tree, path: str) -> Iterator[str]:
         for index, element in self.elements(node):
             yield from self.mapping.leaves(element, f"{path}.{self.name}[{index}]")
-
-    def subtree(self, node: Tree) -> Any:
-        return [element for _, element in self.elements(node)]
 
     def _read(self, elements: Any, unread: Unread) -> Any:
         if type(elements) is not list:
