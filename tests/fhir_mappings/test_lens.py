@@ -118,6 +118,14 @@ def test_an_edited_reference_leaves_nothing_of_the_old_person_behind() -> None:
     assert after["expressedBy"] == {"reference": "Practitioner/2"}
 
 
+def test_an_edited_value_leaves_its_neighbours_as_they_were() -> None:
+    marked = {"text": "first", "extension": [{"url": "urn:x", "valueCode": "c"}]}
+    tree = goal(note=[marked, {"text": "second"}])
+    first, _ = GOAL.read(tree).notes
+    after = edited(tree, notes=(records.Annotation(text="new"), first))
+    assert after["note"] == [{"text": "new"}, marked]
+
+
 def test_choosing_another_type_drops_the_old_one_with_its_sibling() -> None:
     tree = goal(target=[{"measure": STEPS, "detailString": "far", "_detailString": {"id": "s"}}])
     (target,) = GOAL.read(tree).targets
