@@ -15,9 +15,10 @@ from tests.servers.hapi import HapiServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.workshop import MissingToolError
 
-# No deadline: a slow machine is no defect. The data that is too slow to make is the strategies' own business.
-hypothesis.settings.register_profile("here", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+# A slow machine is no defect: no deadline, and no complaint that data takes long to make.
+UNHURRIED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("here", **UNHURRIED)
+hypothesis.settings.register_profile("ci", derandomize=True, **UNHURRIED)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
