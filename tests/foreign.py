@@ -379,7 +379,17 @@ _REPAIRS: dict[str, Callable[[_Writer, Tree], None]] = {
 }
 
 
+def _compile(name: str, seen: set[str]) -> None:
+    """Have the definitions ready before the first draw: hypothesis takes slow draws for a fault."""
+    if name not in seen:
+        seen.add(name)
+        for member in r4._shape(name).members.values():
+            if member.check is None and member.type_name != "Resource":
+                _compile(member.type_name, seen)
+
+
 def _foreign(name: str, modifiers: bool) -> SearchStrategy[Tree]:
+    _compile(name, set())
     return st.randoms(use_true_random=False).map(
         lambda dice: _Writer(dice, modifiers=modifiers).resource(name)
     )

@@ -99,6 +99,7 @@ VALID: dict[str, Any] = {
         valuePeriod={"start": "2025-01-01T23:00:00-10:00", "end": "2025-01-02T10:00:00Z"}
     ),
     "a range of two units": target(detailRange={"low": {"value": 500, "unit": "m"}, "high": {"value": 2, "unit": "km"}}),
+    "a code that the library's list breaks off before": {"resourceType": "Task", "status": "in-progress", "intent": "plan"},
     "before breakfast": timing(when=["ACM"], offset=30),
 }  # fmt: skip
 
@@ -201,6 +202,14 @@ INVALID: dict[str, tuple[Any, list[str]]] = {
     "an invalid contained resource": (
         GOAL | {"subject": {"reference": "#p"}, "contained": [{"resourceType": "Patient", "id": "p", "name": "A"}]},
         ["Goal.contained[0].name"]),
+    "active content": (
+        GOAL | {"text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml"><script>a</script>b</div>'}},
+        ["Goal.text.div"]),
+    "a narrative without a div": (GOAL | {"text": {"status": "empty"}}, ["Goal.text.div"]),
+    "a narrative that is no text": (GOAL | {"text": {"status": "generated", "div": 1}}, ["Goal.text.div"]),
+    "an extended div": (
+        GOAL | {"text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">a</div>', "_div": ABSENT}},
+        ["Goal.text._div"]),
     "gol-1": (GOAL | {"target": [{"dueDate": "2025"}, {"detailString": "far"}]}, ["Goal.target[1]"]),
     "cpl-3": (
         PLAN | {"activity": [{"reference": {"reference": "ServiceRequest/1"}, "detail": {"status": "scheduled"}}]},
@@ -307,14 +316,12 @@ def test_nothing_that_others_may_write_is_refused(tree: Any) -> None:
 
 
 def test_every_definition_compiles_and_knows_all_its_types() -> None:
-    names = set(r4.RESOURCE_TYPES)
-    for _ in range(8):
-        names |= {
-            member.type_name
-            for name in names
-            for member in r4._shape(name).members.values()
-            if member.check is None and member.type_name != "Resource"
-        }
+    names, waiting = set(r4.RESOURCE_TYPES), set(r4.RESOURCE_TYPES)
+    while waiting:
+        members = r4._shape(waiting.pop()).members.values()
+        found = {one.type_name for one in members if one.check is None and one.type_name != "Resource"}
+        waiting |= found - names
+        names |= found
     assert len(names) > 500
 
 
