@@ -162,6 +162,15 @@ def test_an_update_keeps_tags_and_labels_but_not_profiles(server: Server) -> Non
     assert "profile" not in updated
 
 
+def test_an_update_only_ever_adds_tags(server: Server) -> None:
+    first, second = {"system": "urn:test", "code": "first"}, {"system": "urn:test", "code": "second"}
+    created = server.made(server.goal(meta={"tag": [first]}))
+
+    updated = server.put({**created, "description": {"text": "other"}, "meta": {"tag": [second]}}).json()
+
+    assert sorted(tag["code"] for tag in updated["meta"]["tag"]) == ["first", "second"]
+
+
 def test_each_version_can_be_read(server: Server) -> None:
     created = server.made(server.goal())
     server.put({**created, "description": {"text": "second"}})

@@ -83,6 +83,14 @@ def test_a_persons_resources_are_found(server: Server, query: str) -> None:
     assert server.found(f"/Goal?{query.format('not-there')}") == []
 
 
+def test_a_subject_that_is_no_patient_is_not_found_as_one(server: Server) -> None:
+    group = server.made({"resourceType": "Group", "type": "person", "actual": True})
+    goal = server.made(server.goal(subject={"reference": f"Group/{group['id']}"}))
+
+    assert server.found(f"/Goal?subject=Group/{group['id']}") == [goal["id"]]
+    assert server.found(f"/Goal?patient={group['id']}") == []
+
+
 def test_plans_are_found_by_what_they_hold(server: Server) -> None:
     goal = server.made(server.goal())
     activity = server.made(

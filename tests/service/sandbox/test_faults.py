@@ -96,3 +96,11 @@ def test_a_dropped_connection_is_closed_even_for_a_client_that_would_keep_it() -
                 b"POST /fhir/Goal HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n"
             )
             assert connection.recv(100) == b""
+
+
+def test_a_connection_is_dropped_at_once_even_under_a_large_body() -> None:
+    """What of a body nobody had read would keep the connection open until the client gives up."""
+    large = {**GOAL, "description": {"text": "x" * 200_000}}
+
+    with failing_before(faults.dropped) as base, pytest.raises(requests.ConnectionError):
+        requests.post(f"{base}/Goal", json=large, headers=FHIR, timeout=5)

@@ -1,5 +1,6 @@
 """Changes are whole or not at all, also when many come at once."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -57,3 +58,15 @@ def test_many_writers_lose_nothing(store: Store) -> None:
     assert len(ids) == 200
     assert {version.id for version in store.all_living("Goal")} == ids
     assert len({version.order for version in store.log()}) == 200
+
+
+def test_nobody_writes_while_another_is_at_it(store: Store) -> None:
+    other = threading.Thread(target=create, args=(store, "Goal", goal()))
+
+    with store.atomic():
+        other.start()
+        other.join(timeout=0.1)
+        assert store.all_living() == []
+
+    other.join()
+    assert len(store.all_living()) == 1
