@@ -1,0 +1,1 @@
+"""Keeping our records and those of external FHIR servers in step: here and there."""

@@ -1,0 +1,128 @@
+"""Transactions and batches: what is asked, and which answer belongs to which question. Pure."""
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_mappings.exact_json import Tree
+from service.fhir_answers import (
+    Address,
+    Answered,
+    Cause,
+    Outcome,
+    Refused,
+    Unknown,
+    address_in,
+    version_in,
+    version_of,
+)
+from service.sync.match import Name, if_none_exist, names_in
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One resource to be written.
+
+    name: the business identifier that it is known by. version: what it must be at to be
+    replaced; None for a create. conditional: whether the server creates only what is not there.
+    """
+
+    record_id: str
+    tree: Tree
+    name: Name | None = None
+    version: str | None = None
+    conditional: bool = False
+
+    @property
+    def resource_type(self) -> str:
+        return str(self.tree["resourceType"])
+
+    def as_tree(self) -> Tree:
+        request: Tree = {"method": "POST", "url": self.resource_type}
+        if self.version is not None:
+            request = {
+                "method": "PUT",
+                "url": f"{self.resource_type}/{self.tree['id']}",
+                "ifMatch": f'W/"{self.version}"',
+            }
+        elif self.conditional and self.name:
+            request["ifNoneExist"] = if_none_exist(self.name)
+        return {"fullUrl": placeholder(self.record_id), "resource": self.tree, "request": request}
+
+
+def placeholder(record_id: str) -> str:
+    """Return the address of what has none yet, within one transaction."""
+    return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, record_id)}"
+
+
+def request(kind: str, entries: Sequence[Entry]) -> Tree:
+    """Return the Bundle that asks for all entries; kind: transaction or batch."""
+    return {"resourceType": "Bundle", "type": kind, "entry": [entry.as_tree() for entry in entries]}
+
+
+def answers(entries: Sequence[Entry], response: Tree | None) -> list[Outcome]:
+    """Return what came of each entry.
+
+    A server may answer several entries that it found to be the same with one: then place in the
+    list says nothing, and an answer is known by its address or its business identifier.
+    """
+    told: Any = response.get("entry") if response else None
+    parts = [_read(one) for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    by_address = {_place(one): one for one in parts if _place(one)}
+    by_name = {
+        (one.body["resourceType"], name): one
+        for one in parts
+        if isinstance(one, Answered) and one.body
+        for name in names_in(one.body)
+    }
+    same_length = len(parts) == len(entries)
+    outcomes: list[Outcome] = []
+    for index, entry in enumerate(entries):
+        found = None
+        if entry.version is not None:
+            found = by_address.get((entry.resource_type, entry.tree["id"]))
+        elif entry.name:
+            found = by_name.get((entry.resource_type, entry.name))
+        if found is None and same_length and _may_be(entry, parts[index]):
+            found = parts[index]
+        outcomes.append(found or Unknown(Cause.NOT_FHIR, "the answer does not tell what became of the entry"))
+    return outcomes
+
+
+def _read(entry: Tree) -> Outcome:
+    response = entry.get("response")
+    if not isinstance(response, dict):
+        return Unknown(Cause.NOT_FHIR, "an entry of the answer has no response")
+    match = re.match(r"\s*(\d{3})", str(response.get("status")))
+    status = int(match[1]) if match else 0
+    if not 200 <= status < 300:
+        outcome = response.get("outcome")
+        return Refused(status, outcome if isinstance(outcome, dict) else None)
+    body = entry.get("resource")
+    body = body if isinstance(body, dict) and body.get("resourceType") != "OperationOutcome" else None
+    address = address_in(response.get("location"))
+    if address is None and body and isinstance(body.get("id"), str):
+        address = Address(str(body.get("resourceType")), body["id"])
+    version = version_of(body) or version_in(response.get("etag")) or (address.version if address else None)
+    return Answered(status, body, version, address)
+
+
+def _place(outcome: Outcome) -> tuple[str, str] | None:
+    if isinstance(outcome, Answered) and outcome.address:
+        return outcome.address.resource_type, outcome.address.server_id
+    return None
+
+
+def _may_be(entry: Entry, outcome: Outcome) -> bool:
+    """Tell whether nothing contradicts that an answer in an entry's place is its own."""
+    if not isinstance(outcome, Answered):
+        return True
+    place = _place(outcome)
+    if place is None:
+        return False
+    if entry.version is not None:
+        return place == (entry.resource_type, entry.tree["id"])
+    named = not outcome.body or entry.name is None or entry.name in names_in(outcome.body)
+    return place[0] == entry.resource_type and named

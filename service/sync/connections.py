@@ -1,0 +1,116 @@
+"""The FHIR servers that are kept in step, and what each can do, as last asked."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from fhir_mappings import exact_json
+from service.errors import Conflict, NotFound
+from service.fhir_answers import Answered, Failure
+from service.fhir_client import FHIRClient
+from service.store.database import Database
+from service.store.tables import Connection as Row
+from service.store.tables import Record
+from service.sync import capabilities, outbox
+from service.sync.capabilities import Capabilities
+from service.sync.desk import TYPES
+
+#: How long a CapabilityStatement is believed.
+FRESH = timedelta(hours=1)
+
+#: Records put in the outbox of a new connection at once.
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A FHIR server. token_file: path of the file with the bearer token."""
+
+    id: str
+    name: str
+    base_url: str
+    token_file: str | None
+
+
+def every(session: Session) -> list[Connection]:
+    """Return all connections by name."""
+    return [_told(row) for row in session.scalars(select(Row).order_by(Row.name))]
+
+
+def named(session: Session, name: str) -> Connection:
+    """Return one connection. Raises NotFound."""
+    row = session.scalar(select(Row).where(Row.name == name))
+    if row is None:
+        raise NotFound("There is no connection of that name")
+    return _told(row)
+
+
+def add(session: Session, name: str, base_url: str, token_file: str | None, now: datetime) -> Connection:
+    """Declare a server; all that is kept here is to be brought there. Raises Conflict."""
+    base_url = base_url.rstrip("/")
+    if session.scalar(select(Row).where((Row.name == name) | (Row.base_url == base_url))):
+        raise Conflict("A connection of that name or address is there already")
+    row = Row(
+        id=str(uuid.uuid4()),
+        name=name,
+        base_url=base_url,
+        token_file=token_file,
+        created_at=now,
+        capabilities=None,
+        capabilities_at=None,
+    )
+    session.add(row)
+    session.flush()
+    enqueue_all(session, row.id, now)
+    return _told(row)
+
+
+def enqueue_all(session: Session, connection_id: str, now: datetime) -> None:
+    """Put every record in a connection's outbox; what is in step already costs no request."""
+    ids = list(
+        session.scalars(select(Record.id).where(Record.resource_type.in_(TYPES)).order_by(Record.created_at))
+    )
+    for start in range(0, len(ids), _CHUNK):
+        outbox.enqueue(session, connection_id, ids[start : start + _CHUNK], now)
+
+
+def abilities(
+    database: Database, connection: Connection, client: FHIRClient, clock: Callable[[], datetime]
+) -> Capabilities | Failure:
+    """Return what a server can do, asked anew when the last answer is old."""
+    with database.read() as session:
+        row = session.get_one(Row, connection.id)
+    if row.capabilities and row.capabilities_at and row.capabilities_at > clock() - FRESH:
+        return capabilities.read(exact_json.parse(row.capabilities))
+    return ask(database, connection, client, clock)
+
+
+def ask(
+    database: Database, connection: Connection, client: FHIRClient, clock: Callable[[], datetime]
+) -> Capabilities | Failure:
+    """Fetch and keep a server's CapabilityStatement."""
+    outcome = client.capabilities()
+    if not isinstance(outcome, Answered):
+        return outcome
+    statement = outcome.body or {}
+    with database.begin() as session:
+        session.execute(
+            update(Row)
+            .where(Row.id == connection.id)
+            .values(capabilities=exact_json.dump(statement), capabilities_at=clock())
+        )
+    return capabilities.read(statement)
+
+
+def token_in(path: str | None) -> Callable[[], str | None]:
+    """Return what reads a token file at every call, so that a renewed token is used at once."""
+    return lambda: Path(path).read_text(encoding="utf-8").strip() if path else None
+
+
+def _told(row: Row) -> Connection:
+    return Connection(row.id, row.name, row.base_url, row.token_file)

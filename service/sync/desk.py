@@ -1,0 +1,45 @@
+"""One connection at work: what push and pull share."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.chart import Chart
+from service.fhir_client import FHIRClient
+from service.store.database import Database
+from service.sync.capabilities import Capabilities
+from service.sync.match import Matcher
+from service.sync.report import Report
+from service.sync.taking import Taking
+
+#: What is kept in step; those that are referred to come first.
+TYPES = ("Goal", "ServiceRequest", "CarePlan", "QuestionnaireResponse")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A connection, its client, and all that work on it needs.
+
+    owner: names this run on leases. stopping: whether to begin nothing further.
+    """
+
+    connection_id: str
+    name: str
+    base_url: str
+    client: FHIRClient
+    capabilities: Capabilities
+    database: Database
+    chart: Chart
+    clock: Callable[[], datetime]
+    rng: random.Random
+    owner: str
+    batch_size: int
+    stopping: Callable[[], bool]
+    report: Report
+
+    def matcher(self) -> Matcher:
+        return Matcher(self.database, self.connection_id, self.client, self.clock)
+
+    def taking(self) -> Taking:
+        return Taking(self.chart, self.connection_id, self.name, self.base_url, self.clock)

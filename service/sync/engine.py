@@ -1,0 +1,225 @@
+"""START HERE for sync: what can be asked of it. A run is push, pull, push for each connection."""
+
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import structlog
+
+from fhir_mappings.exact_json import Tree
+from service.chart import Chart
+from service.config import Config
+from service.errors import NotFound
+from service.fhir_client import FHIRClient
+from service.store.database import Database
+from service.sync import connections, deciding, ledger, plan
+from service.sync.capabilities import Capabilities
+from service.sync.connections import Connection
+from service.sync.desk import TYPES, Desk
+from service.sync.merge import Side
+from service.sync.plan import Method
+from service.sync.pull import Pull
+from service.sync.push import Push
+from service.sync.reasons import NEXT_STEPS, Reason
+from service.sync.report import Report
+
+log = structlog.get_logger(__name__)
+
+Direction = Literal["push", "pull"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a connection answers when asked. problem, next_step: why it cannot be used as it is."""
+
+    name: str
+    base_url: str
+    problem: str | None = None
+    next_step: str | None = None
+    transaction: bool = False
+    batch: bool = False
+    writable: tuple[str, ...] = ()
+
+
+class Sync:
+    """Keeps the records here and those on FHIR servers in step."""
+
+    def __init__(
+        self,
+        database: Database,
+        chart: Chart,
+        client_for: Callable[[Connection], FHIRClient],
+        clock: Callable[[], datetime],
+        rng: random.Random | None = None,
+        *,
+        batch_size: int = 50,
+    ) -> None:
+        self._database = database
+        self._chart = chart
+        self._client_for = client_for
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._batch_size = batch_size
+        #: Asked between connections and directions: whether to come to an end.
+        self.stopping: Callable[[], bool] = lambda: False
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Config,
+        database: Database,
+        chart: Chart,
+        clock: Callable[[], datetime],
+        *,
+        rng: random.Random | None = None,
+    ) -> "Sync":
+        def client_for(connection: Connection) -> FHIRClient:
+            return FHIRClient(
+                connection.base_url,
+                token=connections.token_in(connection.token_file),
+                timeout_seconds=config.request_timeout_seconds,
+            )
+
+        return cls(database, chart, client_for, clock, rng, batch_size=config.sync_batch_size)
+
+    def push(self, connection: str | None = None) -> Report:
+        """Bring there what changed here."""
+        return self._all(connection, ("push",))
+
+    def pull(self, connection: str | None = None) -> Report:
+        """Bring here what changed there."""
+        return self._all(connection, ("pull",))
+
+    def run(self, connection: str | None = None) -> Report:
+        """Push, pull, and push what the pull left to send."""
+        return self._all(connection, ("push", "pull", "push"))
+
+    def status(
+        self,
+        connection: str | None = None,
+        state: str | None = None,
+        patient: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> tuple[list[ledger.Status], str | None]:
+        """Return a page of states, and where the next begins."""
+        with self._database.read() as session:
+            return ledger.statuses(
+                session, connection=connection, state=state, patient=patient, limit=limit, after=after
+            )
+
+    def summary(self, connection: str | None = None) -> ledger.Summary:
+        """Count the records in each state."""
+        with self._database.read() as session:
+            if connection:
+                connections.named(session, connection)
+            return ledger.summary(session, connection, self._clock())
+
+    def invalid(self, connection: str | None = None) -> list[ledger.Invalid]:
+        """Return what servers hold that is not valid R4."""
+        with self._database.read() as session:
+            return ledger.invalid(session, connection)
+
+    def retry(self, record_id: str, connection: str | None = None, actor: str = "operator") -> None:
+        """Send a record again, now."""
+        with self._database.begin() as session:
+            if connection:
+                connections.named(session, connection)
+            deciding.retry(session, self._clock(), record_id, connection)
+        log.info("retry asked for", record_id=record_id, connection=connection, actor=actor)
+
+    def conflicts(
+        self,
+        connection: str | None = None,
+        resolved: bool = False,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> tuple[list[ledger.Conflict], str | None]:
+        """Return a page of conflicts, and where the next begins."""
+        with self._database.read() as session:
+            return ledger.conflicts(
+                session, connection=connection, resolved=resolved, limit=limit, after=after
+            )
+
+    def conflict(self, conflict_id: str) -> ledger.Conflict:
+        """Return one conflict. Raises NotFound."""
+        with self._database.read() as session:
+            found = ledger.conflict(session, conflict_id)
+        if found is None:
+            raise NotFound("There is no such conflict")
+        return found
+
+    def resolve(
+        self, conflict_id: str, keep: str = "here", actor: str = "operator", tree: Tree | None = None
+    ) -> None:
+        """Decide a conflict, for one side or for a tree; it is sent at the next push."""
+        with self._database.begin() as session:
+            deciding.resolve(session, self._chart, self._clock, conflict_id, Side(keep), actor, tree)
+
+    def add_connection(self, name: str, base_url: str, token_file: str | None = None) -> Connection:
+        """Declare a FHIR server and put all records in its outbox."""
+        with self._database.begin() as session:
+            return connections.add(session, name, base_url, token_file, self._clock())
+
+    def enqueue_all(self, connection: str) -> None:
+        """Compare all records with a server again at the next push."""
+        with self._database.begin() as session:
+            connections.enqueue_all(session, connections.named(session, connection).id, self._clock())
+
+    def connections(self) -> list[Connection]:
+        with self._database.read() as session:
+            return connections.every(session)
+
+    def check_connection(self, name: str) -> Check:
+        """Ask a server what it can do."""
+        with self._database.read() as session:
+            one = connections.named(session, name)
+        able = connections.ask(self._database, one, self._client_for(one), self._clock)
+        if not isinstance(able, Capabilities):
+            reason = plan.next_step(Method.READ, able).reason or Reason.NOT_FHIR
+            return Check(name, one.base_url, reason, NEXT_STEPS[reason])
+        writable = tuple(kind for kind in TYPES if able.of(kind).can_create)
+        return Check(name, one.base_url, None, None, able.has_transaction, able.has_batch, writable)
+
+    def _all(self, name: str | None, directions: tuple[Direction, ...]) -> Report:
+        with self._database.read() as session:
+            chosen = [connections.named(session, name)] if name else connections.every(session)
+        total = Report(connection=name or "")
+        for connection in chosen:
+            total.add(self._one(connection, directions))
+        return total
+
+    def _one(self, connection: Connection, directions: tuple[Direction, ...]) -> Report:
+        report = Report(connection=connection.name)
+        client = self._client_for(connection)
+        able = connections.abilities(self._database, connection, client, self._clock)
+        if not isinstance(able, Capabilities):
+            report.problem = plan.next_step(Method.READ, able).reason or Reason.NOT_FHIR
+        else:
+            desk = self._desk(connection, client, able, report)
+            for direction in directions:
+                if report.problem or self.stopping():
+                    break
+                (Push if direction == "push" else Pull)(desk).run()
+        log.info("sync", connection=connection.name, **report.counts(), problem=report.problem)
+        return report
+
+    def _desk(self, connection: Connection, client: FHIRClient, able: Capabilities, report: Report) -> Desk:
+        return Desk(
+            connection.id,
+            connection.name,
+            connection.base_url,
+            client,
+            able,
+            self._database,
+            self._chart,
+            self._clock,
+            self._rng,
+            str(uuid.uuid4()),
+            self._batch_size,
+            self.stopping,
+            report,
+        )

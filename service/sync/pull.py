@@ -1,0 +1,182 @@
+"""There to here: what changed on a server for linked patients, page by page, the watermark last."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from service.fhir_answers import Answered, Failure, Found, Refused
+from service.store.tables import Link, Patient, PatientLink, Record, Watermark
+from service.sync import links, plan
+from service.sync.arriving import Arrivals
+from service.sync.desk import TYPES, Desk
+from service.sync.match import RECHECK, chunked
+from service.sync.plan import Method, Step
+from service.sync.reasons import Reason, State
+
+#: A large transaction can show up this long after it was dated (and clocks of a cluster differ).
+OVERLAP = timedelta(minutes=2)
+
+PAGE = "200"
+
+
+class Pull:
+    """One run over all that a connection tells us of our patients."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def run(self) -> None:
+        """Read what is new; a patient that is new here is read as a whole first."""
+        self._match()
+        with self._desk.database.read() as session:
+            patients = _linked(session, self._desk.connection_id)
+            marks = _watermarks(session, self._desk.connection_id)
+        fresh = [server_id for server_id in patients if f"Patient/{server_id}" not in marks]
+        for some in chunked(fresh):
+            self._whole(some, patients, [f"Patient/{server_id}" for server_id in some])
+        for resource_type in TYPES:
+            if self._desk.report.problem or not patients:
+                return
+            abilities = self._desk.capabilities.of(resource_type)
+            if abilities.can_search and abilities.tells_updates:
+                self._changes(resource_type, patients, marks.get(resource_type))
+            elif abilities.can_search:
+                for some in chunked([one for one in patients if one not in fresh]):
+                    self._snapshot(resource_type, some, patients)
+
+    def _match(self) -> None:
+        """Look for patients that were not looked for yet, or long ago without success."""
+        with self._desk.database.read() as session:
+            wanted = _unlinked(session, self._desk.connection_id, self._desk.clock() - RECHECK)
+        for some in chunked(wanted):
+            found = self._desk.matcher().patients(some)
+            if not isinstance(found, dict):
+                self._fail(found)
+                return
+
+    def _whole(self, some: list[str], patients: Mapping[str, str], scopes: list[str]) -> None:
+        started = None
+        for resource_type in TYPES:
+            if self._desk.capabilities.of(resource_type).can_search:
+                told = self._snapshot(resource_type, some, patients)
+                started = started or told
+        if not self._desk.report.problem:
+            self._mark(scopes, started)
+
+    def _snapshot(self, resource_type: str, some: list[str], patients: Mapping[str, str]) -> datetime | None:
+        """Read all that some patients have of a type, and ask after what is missing."""
+        seen: set[str] = set()
+        started = self._read(resource_type, {"patient": ",".join(some)}, patients, seen)
+        if started is not None:
+            self._ask_after_missing(resource_type, [patients[one] for one in some], seen)
+        return started
+
+    def _changes(self, resource_type: str, patients: Mapping[str, str], since: str | None) -> None:
+        """Read what changed since the watermark."""
+        params = {} if since is None else {"_lastUpdated": f"ge{since}"}
+        few = next(iter(chunked(list(patients))))
+        if len(few) == len(patients):
+            params["patient"] = ",".join(few)
+        started = self._read(resource_type, params, patients, set())
+        if started is not None:
+            self._mark([resource_type], started)
+
+    def _read(
+        self, resource_type: str, params: Mapping[str, str], patients: Mapping[str, str], seen: set[str]
+    ) -> datetime | None:
+        """Take in all pages of a search; return the server's time as it began, None if it failed."""
+        arrivals = Arrivals(self._desk, patients)
+        started: datetime | None = None
+        for page in self._desk.client.pages(resource_type, {**params, "_count": PAGE}):
+            if not isinstance(page, Found):
+                self._fail(page)
+                return None
+            started = started or page.server_time or self._desk.clock()
+            resources = [one for one in page.resources if one["resourceType"] == resource_type]
+            seen.update(one["id"] for one in resources)
+            arrivals.take(resources)
+        return started
+
+    def _mark(self, scopes: Iterable[str], started: datetime | None) -> None:
+        """Move watermarks, after what they stand for is kept."""
+        since = ((started or self._desk.clock()) - OVERLAP).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        with self._desk.database.begin() as session:
+            for scope in scopes:
+                mark = session.get(Watermark, (self._desk.connection_id, scope))
+                if mark is None:
+                    session.add(Watermark(connection_id=self._desk.connection_id, scope=scope, since=since))
+                elif mark.since < since:
+                    mark.since = since
+
+    def _ask_after_missing(self, resource_type: str, patient_ids: list[str], seen: set[str]) -> None:
+        """Read directly what a search did not show: only that tells a deletion from a gap."""
+        with self._desk.database.read() as session:
+            missing = _links_not_in(session, self._desk.connection_id, resource_type, patient_ids, seen)
+        gone = []
+        for record_id, server_id in missing:
+            outcome = self._desk.client.read(resource_type, server_id)
+            if isinstance(outcome, Refused) and plan.next_step(Method.READ, outcome).step is Step.GONE:
+                told = links.explained(State.REJECTED, Reason.GONE_THERE, outcome.outcome)
+                gone.append({"record_id": record_id, "resource_type": resource_type, **told})
+            elif not isinstance(outcome, Answered):
+                self._fail(outcome)
+                break
+        if gone:
+            self._desk.report.rejected += len(gone)
+            with self._desk.database.begin() as session:
+                links.save(session, self._desk.connection_id, self._desk.clock(), gone)
+
+    def _fail(self, failure: Failure) -> None:
+        following = plan.next_step(Method.SEARCH, failure)
+        self._desk.report.problem = following.reason or Reason.REFUSED
+
+
+def _linked(session: Session, connection_id: str) -> dict[str, str]:
+    """Return the matched patients: server id -> our id."""
+    rows = session.execute(
+        select(PatientLink.server_id, PatientLink.patient_id).where(
+            PatientLink.connection_id == connection_id, PatientLink.server_id.is_not(None)
+        )
+    )
+    return {row.server_id: row.patient_id for row in rows if row.server_id}
+
+
+def _unlinked(session: Session, connection_id: str, checked_before: datetime) -> list[str]:
+    """Return the patients that have to be looked for (again)."""
+    link = PatientLink
+    return list(
+        session.scalars(
+            select(Patient.id)
+            .outerjoin(link, (link.patient_id == Patient.id) & (link.connection_id == connection_id))
+            .where(
+                or_(
+                    link.patient_id.is_(None),
+                    (link.server_id.is_(None)) & (link.checked_at <= checked_before),
+                )
+            )
+        )
+    )
+
+
+def _watermarks(session: Session, connection_id: str) -> dict[str, str]:
+    rows = session.scalars(select(Watermark).where(Watermark.connection_id == connection_id))
+    return {row.scope: row.since for row in rows}
+
+
+def _links_not_in(
+    session: Session, connection_id: str, resource_type: str, patient_ids: list[str], seen: set[str]
+) -> list[tuple[str, str]]:
+    rows = session.execute(
+        select(Link.record_id, Link.server_id)
+        .join(Record, Record.id == Link.record_id)
+        .where(
+            Link.connection_id == connection_id,
+            Link.resource_type == resource_type,
+            Link.server_id.is_not(None),
+            or_(Link.reason.is_(None), Link.reason != Reason.GONE_THERE),
+            Record.patient_id.in_(patient_ids),
+        )
+    )
+    return [(row.record_id, row.server_id) for row in rows if row.server_id and row.server_id not in seen]

@@ -1,0 +1,180 @@
+"""Here to there: the outbox of one connection, in bundles where the server takes them, each record exactly once."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fhir_mappings.exact_json import Tree
+from service.fhir_answers import Failure
+from service.store.tables import Deployment, Version
+from service.sync import links, outbox
+from service.sync.desk import TYPES, Desk
+from service.sync.links import Job
+from service.sync.match import Match
+from service.sync.order import in_order
+from service.sync.plan import Method
+from service.sync.project import Addresses, named, referred
+from service.sync.reasons import Reason, State
+from service.sync.resolving import Resolver
+from service.sync.sending import Sender
+from service.sync.verdict import Book, Verdict, When
+
+#: How many bundles' worth of rows are leased and put in order at once.
+WINDOW = 10
+
+
+class Push:
+    """One run over what is due."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._book = Book(desk.database, desk.connection_id, desk.owner, desk.clock, desk.rng, desk.report)
+        with desk.database.read() as session:
+            self._system = session.scalars(select(Deployment.identifier_system)).one()
+
+    def run(self) -> None:
+        """Send until nothing is due, or the server needs a pause."""
+        waiting: set[str] = set()
+        done_at_wake = self._done()
+        while not (self._desk.report.problem or self._desk.stopping()):
+            rows = self._lease()
+            if rows:
+                waiting |= self._window(rows)
+            elif waiting and self._done() > done_at_wake:
+                # What others waited for may be there by now.
+                done_at_wake = self._done()
+                with self._desk.database.begin() as session:
+                    outbox.wake(session, self._desk.connection_id, waiting, self._desk.clock())
+                waiting = set()
+            else:
+                break
+        self._desk.report.waiting += len(waiting)
+
+    def _done(self) -> int:
+        return self._desk.report.synced + self._desk.report.adopted
+
+    def _lease(self) -> list[outbox.Leased]:
+        desk = self._desk
+        with desk.database.begin() as session:
+            return outbox.lease(
+                session, desk.connection_id, desk.owner, desk.clock(), desk.batch_size * WINDOW
+            )
+
+    def _window(self, rows: list[outbox.Leased]) -> set[str]:
+        """Bring a window of rows there; return the records that wait for others."""
+        with self._desk.database.read() as session:
+            jobs = links.jobs(session, self._desk.connection_id, rows)
+            strangers = _pulled_elsewhere(session, jobs)
+        self._drop(rows, jobs, strangers)
+        jobs = [job for job in jobs if job.record_id not in strangers and job.resource_type in TYPES]
+        jobs = self._undisputed(jobs)
+        jobs = self._of_matched_patients(jobs)
+        addresses = self._addresses(jobs)
+        if addresses is None:
+            return set()
+        resolver = Resolver(self._desk, self._book, self._system, addresses.there)
+        jobs = self._certain(jobs, resolver)
+        sender = Sender(self._desk, self._book, resolver, self._system, addresses, self._bases(jobs))
+        sender.send(_groups(jobs))
+        return sender.waiting
+
+    def _drop(self, rows: list[outbox.Leased], jobs: list[Job], strangers: set[str]) -> None:
+        """Take out of the outbox what is not for this server: copies of another server's resources."""
+        mine = {job.record_id for job in jobs if job.resource_type in TYPES} - strangers
+        gone = [row for row in rows if row.record_id not in mine]
+        if gone:
+            with self._desk.database.begin() as session:
+                outbox.finish(session, self._desk.connection_id, self._desk.owner, gone)
+
+    def _undisputed(self, jobs: list[Job]) -> list[Job]:
+        """Leave out what waits for a person's decision; deciding puts it in the outbox again."""
+        disputed = [job for job in jobs if job.known.state is State.CONFLICT]
+        self._book.settle(
+            Verdict(job, State.CONFLICT, When.NEVER, Reason.CHANGED_ON_BOTH_SIDES) for job in disputed
+        )
+        return [job for job in jobs if job not in disputed]
+
+    def _of_matched_patients(self, jobs: list[Job]) -> list[Job]:
+        patients = {job.patient_id for job in jobs if job.patient_id}
+        found = self._desk.matcher().patients(patients)
+        if not isinstance(found, dict):
+            self._put_off(jobs, Method.SEARCH, found)
+            return []
+        verdicts = []
+        matched = []
+        for job in jobs:
+            match = found.get(job.patient_id, _NOBODY) if job.patient_id else _NOBODY
+            if match.server_id:
+                matched.append(job)
+            else:
+                verdicts.append(Verdict(job, State.UNMATCHED, When.LATER, match.reason))
+        self._book.settle(verdicts)
+        return matched
+
+    def _addresses(self, jobs: list[Job]) -> Addresses | None:
+        names = {name for job in jobs for name in named(job.tree)}
+        logical = self._desk.matcher().references(names)
+        if not isinstance(logical, dict):
+            self._put_off(jobs, Method.SEARCH, logical)
+            return None
+        wanted = {reference for job in jobs for reference in referred(job.tree)}
+        wanted |= {job.local for job in jobs} | {f"Patient/{job.patient_id}" for job in jobs}
+        with self._desk.database.read() as session:
+            there = links.addresses(session, self._desk.connection_id, wanted)
+        return Addresses(self._desk.base_url, there, logical)
+
+    def _certain(self, jobs: list[Job], resolver: Resolver) -> list[Job]:
+        """Find out first what became of what was sent without an answer; return what is to be sent."""
+        unsure = {job.record_id for job in jobs if job.known.state is State.UNKNOWN}
+        absent = resolver.absent([job for job in jobs if job.record_id in unsure and job.is_create])
+        unchanged = []
+        verdicts = []
+        for job in jobs:
+            if not job.is_create and (job.record_id in unsure or job.known.body is None):
+                verdict = resolver.catch_up(job)
+                if verdict is None:
+                    unchanged.append(job)
+                else:
+                    verdicts.append(verdict)
+                unsure.add(job.record_id)
+        self._book.settle(verdicts)
+        sendable = {job.record_id for job in absent + unchanged}
+        return [job for job in jobs if job.record_id not in unsure or job.record_id in sendable]
+
+    def _bases(self, jobs: list[Job]) -> dict[str, Tree]:
+        versions = [
+            (job.record_id, job.known.synced_version)
+            for job in jobs
+            if not job.is_create and job.known.synced_version is not None
+        ]
+        with self._desk.database.read() as session:
+            return links.trees_of(session, versions)
+
+    def _put_off(self, jobs: list[Job], method: Method, outcome: Failure) -> None:
+        resolver = Resolver(self._desk, self._book, self._system, {})
+        self._book.settle(resolver.failed(jobs, method, outcome))
+
+
+_NOBODY = Match(reason=Reason.NO_PATIENT_HERE)
+
+
+def _groups(jobs: list[Job]) -> list[list[Job]]:
+    by_local = {job.local: job for job in jobs}
+    references = {job.local: sorted(referred(job.tree) & by_local.keys()) for job in jobs}
+    return [[by_local[local] for local in group] for group in in_order(references)]
+
+
+def _pulled_elsewhere(session: Session, jobs: Iterable[Job]) -> set[str]:
+    """Return the records that another server made and this one does not have."""
+    created = [job.record_id for job in jobs if job.is_create]
+    found: set[str] = set()
+    for some in links.chunks(created):
+        found.update(
+            session.scalars(
+                select(Version.record_id).where(
+                    Version.record_id.in_(some), Version.version == 1, Version.action == "pull"
+                )
+            )
+        )
+    return found

@@ -1,0 +1,81 @@
+"""Why a record is not in step, and what a person can do about it: one table."""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where one record stands with one connection."""
+
+    PENDING = "pending"
+    SYNCED = "synced"
+    UNKNOWN = "unknown"
+    CONFLICT = "conflict"
+    REJECTED = "rejected"
+    UNMATCHED = "unmatched"
+
+
+class Reason(StrEnum):
+    """Why; codes are never given another meaning."""
+
+    NO_PATIENT_THERE = "no-patient-there"
+    SEVERAL_PATIENTS_THERE = "several-patients-there"
+    NO_PATIENT_HERE = "no-patient-here"
+    NOT_FOUND_THERE = "not-found-there"
+    SEVERAL_FOUND_THERE = "several-found-there"
+    WAITING_FOR_REFERENCE = "waiting-for-reference"
+    UNREACHABLE = "unreachable"
+    NO_TOKEN = "no-token"  # noqa: S105 - a code, not a secret
+    NO_ANSWER = "no-answer"
+    NOT_FHIR = "not-fhir"
+    BUSY = "busy"
+    SERVER_ERROR = "server-error"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    REFUSED = "refused"
+    TOO_LARGE = "too-large"
+    NOT_SUPPORTED = "not-supported"
+    NOT_VALID = "not-valid"
+    CHANGED_ON_BOTH_SIDES = "changed-on-both-sides"
+    NOT_VALID_THERE = "not-valid-there"
+    GONE_THERE = "gone-there"
+    SEVERAL_COPIES_THERE = "several-copies-there"
+    IDENTIFIER_TAKEN = "identifier-taken"
+    NO_IDENTIFIER = "no-identifier"
+    EDIT_NOT_SAFE = "edit-not-safe"
+    FAILED_HERE = "failed-here"
+
+
+NEXT_STEPS: dict[Reason, str] = {
+    Reason.NO_PATIENT_THERE: "Register the person on the server, or correct the identifiers here; "
+    "it is looked for again by itself.",
+    Reason.SEVERAL_PATIENTS_THERE: "Have the duplicate patients merged on the server, or register an "
+    "identifier here that only one of them has.",
+    Reason.NO_PATIENT_HERE: "Register the person this record is about, then retry.",
+    Reason.NOT_FOUND_THERE: "Register the person or condition on the server; until then it is named by "
+    "its identifier alone.",
+    Reason.SEVERAL_FOUND_THERE: "Have the duplicates merged on the server; until then it is named by its "
+    "identifier alone.",
+    Reason.WAITING_FOR_REFERENCE: "A record that this one refers to is not there yet; see to that one first.",
+    Reason.UNREACHABLE: "Check the connection's address and the network; it is tried again by itself.",
+    Reason.NO_TOKEN: "Check that the connection's token file exists and can be read.",
+    Reason.NO_ANSWER: "Nothing to do: the server is asked what became of it before anything is sent again.",
+    Reason.NOT_FHIR: "Check the connection's address: something that is no FHIR server answers there.",
+    Reason.BUSY: "Nothing to do: the server asked to wait, and it is tried again after that.",
+    Reason.SERVER_ERROR: "Ask the server's operators if it lasts; it is tried again by itself, then set aside.",
+    Reason.UNAUTHORIZED: "Renew the connection's token, then retry.",
+    Reason.FORBIDDEN: "Ask the server's operators to allow this kind of write, then retry.",
+    Reason.REFUSED: "Mend what the server's outcome names, and save; that sends the record again.",
+    Reason.TOO_LARGE: "The record is larger than the server takes; shorten it, and save.",
+    Reason.NOT_SUPPORTED: "The server does not accept this kind of record; nothing can be sent there.",
+    Reason.NOT_VALID: "Mend the fields named in the outcome, and save; that sends the record again.",
+    Reason.CHANGED_ON_BOTH_SIDES: "Look at both versions, and resolve the conflict.",
+    Reason.NOT_VALID_THERE: "The copy on the server is not valid R4; have it mended there, then retry.",
+    Reason.GONE_THERE: "It was deleted on the server; restore it there and retry, or withdraw it here.",
+    Reason.SEVERAL_COPIES_THERE: "Several resources on the server have this identifier; have all but one "
+    "removed, then retry.",
+    Reason.IDENTIFIER_TAKEN: "Another record or person has this identifier on the server; correct the "
+    "identifier, and save.",
+    Reason.NO_IDENTIFIER: "Give the record an identifier, and save: without one it could be created twice.",
+    Reason.EDIT_NOT_SAFE: "The copy on the server carries a modifier that is unknown here; edit it there.",
+    Reason.FAILED_HERE: "Report this with the time it happened; then retry.",
+}

@@ -1,0 +1,36 @@
+"""What one run did with one connection, in numbers."""
+
+from dataclasses import dataclass, field, fields
+
+
+@dataclass
+class Report:
+    """Counts of records; problem: why the run ended early, as a reason code."""
+
+    connection: str = ""
+    sent: int = 0
+    synced: int = 0
+    pulled: int = 0
+    merged: int = 0
+    adopted: int = 0
+    conflicts: int = 0
+    rejected: int = 0
+    unmatched: int = 0
+    unknown: int = 0
+    waiting: int = 0
+    invalid: int = 0
+    problem: str | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return {one.name: value for one in fields(self) if isinstance(value := getattr(self, one.name), int)}
+
+    def add(self, other: "Report") -> None:
+        """Add the counts of another run."""
+        for name, count in other.counts().items():
+            setattr(self, name, getattr(self, name) + count)
+        self.problems += other.problems
+        if other.problem:
+            self.problem = other.problem
+            self.problems.append(f"{other.connection}: {other.problem}")

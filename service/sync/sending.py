@@ -1,0 +1,284 @@
+"""Records on their way: one transaction for many, a batch, or one by one, as the server allows."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from fhir_mappings.exact_json import Tree
+from service.fhir_answers import Answered, Cause, Found, Outcome, Unknown, version_of
+from service.sync import bundles, links, plan
+from service.sync.desk import Desk
+from service.sync.drafting import Draft, draft, without_cycle
+from service.sync.links import Job
+from service.sync.match import chunked, if_none_exist
+from service.sync.plan import Method, Step
+from service.sync.project import Addresses, Logical, referred
+from service.sync.reasons import Reason, State
+from service.sync.resolving import Resolver
+from service.sync.verdict import Book, Seen, Verdict, When, synced
+
+#: Records that refer to each other in a circle go together; all others are groups of one.
+Group = list[Job]
+
+
+class Sender:
+    """Sends what a window holds, in order; keeps the addresses that come of it."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        book: Book,
+        resolver: Resolver,
+        system: str,
+        addresses: Addresses,
+        bases: Mapping[str, Tree],
+    ) -> None:
+        """bases: our trees in the versions that the copies there correspond to, by record."""
+        self._desk = desk
+        self._book = book
+        self._resolver = resolver
+        self._system = system
+        self._there = dict(addresses.there)
+        self._logical: Mapping[Logical, str] = addresses.logical
+        self._bases = bases
+        #: Records that refer to what is not there yet.
+        self.waiting: set[str] = set()
+
+    def send(self, groups: list[Group]) -> None:
+        """Bring groups there that may refer to one another, those referred to first."""
+        for pack in self._packs(groups):
+            if self._desk.report.problem or self._desk.stopping():
+                self._book.put_back([job for group in pack for job in group])
+            elif self._desk.capabilities.has_transaction:
+                self._transaction(pack)
+            else:
+                self._one_level([job for group in pack for job in group])
+
+    def _packs(self, groups: list[Group]) -> Iterable[list[Group]]:
+        pack: list[Group] = []
+        held: set[str] = set()
+        for group in groups:
+            locals_ = {job.local for job in group}
+            alone = any(job.row.attempts >= plan.ALONE_AFTER for job in group)
+            # Outside a transaction nothing can refer to what the same bundle creates.
+            level = not self._desk.capabilities.has_transaction and any(
+                referred(job.tree) & held for job in group
+            )
+            if pack and (alone or level or sum(map(len, pack)) + len(group) > self._desk.batch_size):
+                yield pack
+                pack, held = [], set()
+            pack.append(group)
+            held |= locals_
+            if alone:
+                yield pack
+                pack, held = [], set()
+        if pack:
+            yield pack
+
+    def _transaction(self, groups: list[Group]) -> None:
+        """Send groups as one transaction; if it is refused, halve it until the bad one stands alone."""
+        jobs = self._ready([job for group in groups for job in group])
+        drafts = self._drafts(jobs, together=True)
+        if not drafts:
+            return
+        if len(drafts) == 1:
+            self._single(drafts[0])
+            return
+        outcome = self._desk.client.bundle(bundles.request("transaction", [one.entry for one in drafts]))
+        self._desk.report.sent += len(drafts)
+        following = plan.next_step(Method.BUNDLE, outcome, max(one.job.row.attempts for one in drafts))
+        if following.step is Step.DONE:
+            assert isinstance(outcome, Answered)
+            self._finish(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
+        elif following.step is Step.SPLIT:
+            self._halve(groups, {one.job.record_id for one in drafts})
+        else:
+            self._failed(drafts, Method.BUNDLE, outcome)
+
+    def _halve(self, groups: list[Group], sent: set[str]) -> None:
+        kept = [[job for job in group if job.record_id in sent] for group in groups]
+        kept = [group for group in kept if group]
+        if len(kept) == 1:
+            # A circle of records that is refused as a whole: one by one shows which is at fault.
+            self._one_level(kept[0])
+            return
+        middle = len(kept) // 2
+        self._transaction(kept[:middle])
+        if self._desk.report.problem:
+            self._book.put_back([job for group in kept[middle:] for job in group])
+        else:
+            self._transaction(kept[middle:])
+
+    def _one_level(self, jobs: list[Job]) -> None:
+        """Send records of which none needs another's address: as a batch, or one by one."""
+        cycle = {job.record_id: job for job in jobs}
+        loose = [without_cycle(job, cycle, self._system, self._there.keys()) for job in jobs]
+        again = {job.record_id for job, cut in loose if cut}
+        drafts = [
+            Draft(one.job, one.entry, one.job.record_id in again)
+            for one in self._drafts(self._ready([job for job, _ in loose]), together=False)
+        ]
+        if (
+            len(drafts) > 1
+            and self._desk.capabilities.has_batch
+            and not self._desk.capabilities.has_transaction
+        ):
+            self._batch(drafts)
+            return
+        for one in drafts:
+            if self._desk.report.problem:
+                self._book.put_back([one.job])
+            else:
+                self._single(one)
+
+    def _batch(self, drafts: list[Draft]) -> None:
+        drafts = self._not_yet_there(drafts)
+        if not drafts:
+            return
+        outcome = self._desk.client.bundle(bundles.request("batch", [one.entry for one in drafts]))
+        self._desk.report.sent += len(drafts)
+        following = plan.next_step(Method.BUNDLE, outcome, max(one.job.row.attempts for one in drafts))
+        if following.step is Step.DONE:
+            assert isinstance(outcome, Answered)
+            self._finish(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
+        elif following.step is Step.SPLIT:
+            # The batch itself was refused, not an entry of it.
+            for one in drafts:
+                self._single(one)
+        else:
+            self._failed(drafts, Method.BUNDLE, outcome)
+
+    def _single(self, one: Draft) -> None:
+        drafts = self._not_yet_there([one])
+        if not drafts:
+            return
+        for tried in range(plan.MAX_AGAIN + 1):
+            outcome = self._write(one)
+            following = plan.next_step(_method(one), outcome, max(tried, one.job.row.attempts))
+            if following.step is not Step.AGAIN:
+                break
+        self._desk.report.sent += 1
+        self._finish([one], [outcome])
+
+    def _write(self, one: Draft) -> Outcome:
+        entry = one.entry
+        if entry.version is not None:
+            return self._desk.client.update(entry.tree, version=entry.version)
+        condition = if_none_exist(entry.name) if entry.conditional and entry.name else None
+        return self._desk.client.create(entry.tree, if_none_exist=condition)
+
+    def _not_yet_there(self, drafts: list[Draft]) -> list[Draft]:
+        """Search before a create where the server cannot make it conditional."""
+        unsafe = [one.job for one in drafts if one.entry.version is None and not one.entry.conditional]
+        absent = {job.record_id for job in self._resolver.absent(unsafe)} if unsafe else set()
+        skipped = {job.record_id for job in unsafe} - absent
+        return [one for one in drafts if one.job.record_id not in skipped]
+
+    def _ready(self, jobs: list[Job]) -> list[Job]:
+        """Return the records whose references all have addresses; the others wait."""
+        verdicts = []
+        while True:
+            coming = {job.local for job in jobs}
+            stuck = [job for job in jobs if referred(job.tree) - self._there.keys() - coming]
+            if not stuck:
+                break
+            verdicts += [
+                Verdict(job, State.PENDING, When.LATER, Reason.WAITING_FOR_REFERENCE) for job in stuck
+            ]
+            self.waiting |= {job.record_id for job in stuck}
+            jobs = [job for job in jobs if job.record_id not in self.waiting]
+        self._book.settle(verdicts)
+        return jobs
+
+    def _drafts(self, jobs: list[Job], *, together: bool) -> list[Draft]:
+        """Draft records and note that they are about to be sent; what needs no sending is settled."""
+        while jobs:
+            coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
+            there = self._there | (coming if together else {})
+            addresses = Addresses(self._desk.base_url, there, self._logical)
+            drafted = [
+                draft(job, addresses, self._bases.get(job.record_id), self._desk.capabilities, self._system)
+                for job in jobs
+            ]
+            verdicts = [one for one in drafted if isinstance(one, Verdict)]
+            drafts = [one for one in drafted if isinstance(one, Draft)]
+            self._book.settle(verdicts)
+            kept = {job.record_id for job in self._book.about_to_send([one.job for one in drafts])}
+            if len(kept) == len(drafts) and not any(one.job.is_create for one in verdicts):
+                return drafts
+            # Somebody may have referred to what does not travel after all.
+            jobs = self._ready([one.job for one in drafts if one.job.record_id in kept])
+        return []
+
+    def _finish(self, drafts: list[Draft], outcomes: list[Outcome]) -> None:
+        """Settle what was answered, entry by entry."""
+        whole = self._with_bodies(outcomes)
+        verdicts = []
+        for one, outcome in zip(drafts, whole, strict=True):
+            following = plan.next_step(_method(one), outcome, one.job.row.attempts)
+            if following.step is Step.DONE:
+                assert isinstance(outcome, Answered)
+                verdicts.append(self._verdict(one, outcome, outcome.body))
+            elif following.step is Step.MERGE:
+                told = self._resolver.catch_up(one.job, outcome)
+                verdicts.extend([told] if told else [])
+            else:
+                verdicts.extend(self._resolver.failed([one.job], _method(one), outcome))
+        self._settle(self._asked(verdicts))
+
+    def _failed(self, drafts: list[Draft], method: Method, outcome: Outcome) -> None:
+        self._settle(self._asked(self._resolver.failed([one.job for one in drafts], method, outcome)))
+
+    def _asked(self, verdicts: list[Verdict]) -> list[Verdict]:
+        """Ask at once what became of creates that got no answer; most are there.
+
+        One that is not there may still be on its way: it stays unknown and is asked for again later.
+        """
+        lost = [one.job for one in verdicts if one.state is State.UNKNOWN and one.job.is_create]
+        if not lost or self._desk.report.problem:
+            return verdicts
+        told = self._resolver.told(lost)
+        return [told.get(one.job.record_id, one) for one in verdicts]
+
+    def _settle(self, verdicts: list[Verdict]) -> None:
+        self._book.settle(verdicts)
+        for one in verdicts:
+            if one.seen:
+                self._there[one.job.local] = f"{one.job.resource_type}/{one.seen.server_id}"
+
+    def _verdict(self, one: Draft, outcome: Answered, body: Tree | None) -> Verdict:
+        assert body is not None
+        if one.entry.version is None and outcome.status == 200:
+            return self._resolver.adopt(one.job, body)
+        version = outcome.version
+        if one.again:
+            return Verdict(one.job, State.PENDING, When.NOW, seen=Seen(body["id"], version, body, None))
+        return synced(one.job, Seen(body["id"], version, body, one.job.version))
+
+    def _with_bodies(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Read what the server wrote but did not show; many at once."""
+        bare: dict[str, list[str]] = {}
+        for one in outcomes:
+            if isinstance(one, Answered) and one.body is None and one.address:
+                bare.setdefault(one.address.resource_type, []).append(one.address.server_id)
+        bodies: dict[tuple[str, str], Tree] = {}
+        for resource_type, ids in bare.items():
+            for some in chunked(ids):
+                found = self._desk.client.search(resource_type, {"_id": ",".join(some), "_count": "200"})
+                if isinstance(found, Found):
+                    bodies.update({(resource_type, body["id"]): body for body in found.resources})
+        return [_with_body(one, bodies) for one in outcomes]
+
+
+def _with_body(outcome: Outcome, bodies: Mapping[tuple[str, str], Tree]) -> Outcome:
+    if not isinstance(outcome, Answered) or outcome.body is not None:
+        return outcome
+    place = (outcome.address.resource_type, outcome.address.server_id) if outcome.address else None
+    body = bodies.get(place) if place else None
+    if body is None:
+        return Unknown(Cause.DROPPED, "the server does not show what it wrote")
+    # A newer version than the one written is for the next pull to merge; what counts is what was shown.
+    return replace(outcome, body=body, version=version_of(body))
+
+
+def _method(one: Draft) -> Method:
+    return Method.CREATE if one.entry.version is None else Method.UPDATE
