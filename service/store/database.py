@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from service.errors import Conflict, Unavailable
+from service.store.deployment import settle_identifier_system
 
 __all__ = ["Database", "Session"]
 
@@ -43,7 +44,11 @@ class Database:
     @contextmanager
     def begin(self) -> Iterator[Session]:
         """Open a write transaction: committed whole at the end, or not at all."""
-        with _said_without_values(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with (
+            _said_without_values(),
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     @contextmanager
@@ -52,14 +57,19 @@ class Database:
         with _said_without_values(), Session(self._reader, expire_on_commit=False) as session:
             yield session
 
-    def upgrade(self) -> None:
-        """Bring the schema to the newest revision; safe when several processes start at once."""
+    def upgrade(self, identifier_system: str | None = None) -> None:
+        """Bring the schema to the newest revision; safe when several processes start at once.
+
+        identifier_system: of the identifiers that records are given; one is made where none is set.
+        """
         with _said_without_values(), self._writer.begin() as connection:
             if not self.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MIGRATION_LOCK})
             config = _alembic()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            with Session(connection) as session:
+                settle_identifier_system(session, identifier_system)
 
     def revision(self) -> str | None:
         """Return the schema's revision, None for a database without one."""
@@ -67,7 +77,7 @@ class Database:
             return MigrationContext.configure(connection).get_current_revision()
 
     def is_current(self) -> bool:
-        """Tell whether the schema is the one that this code expects."""
+        """Tell whether the schema is the one that this code expects; False also for an empty database."""
         return self.revision() == newest_revision()
 
     def close(self) -> None:
@@ -136,5 +146,5 @@ def _said_without_values() -> Iterator[None]:
         yield
     except IntegrityError:
         raise Conflict("Somebody else stored the same at the same moment") from None
-    except OperationalError:
-        raise Unavailable("The database is busy or cannot be reached") from None
+    except OperationalError as error:
+        raise Unavailable("The database is busy or cannot be reached") from error

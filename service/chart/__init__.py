@@ -1,0 +1,6 @@
+"""The one room where a person's record is changed: tree, history and outbox rows in one transaction."""
+
+from service.chart.chart import Chart
+from service.chart.entries import Entry, Page, Patient
+
+__all__ = ["Chart", "Entry", "Page", "Patient"]

@@ -1,0 +1,161 @@
+"""What has to hold before a record is made or changed; each refusal names its element."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fhir_mappings import r4
+from fhir_mappings.errors import Finding, InvalidResource, MappingError
+from fhir_mappings.exact_json import Tree
+from fhir_mappings.mappings import BY_RESOURCE_TYPE
+from service.chart import finding, rules, subjects, trees
+from service.chart.entries import Entry
+from service.errors import Conflict, InvalidContent, NotFound, VersionConflict
+from service.store.tables import Record
+
+
+@contextmanager
+def as_findings() -> Iterator[None]:
+    """Turn what mappings and guard refuse into our refusal, with every finding."""
+    try:
+        yield
+    except MappingError as error:
+        raise InvalidContent(error.finding) from None
+    except InvalidResource as error:
+        raise InvalidContent(error.findings) from None
+
+
+def require_record_type(tree: Tree) -> None:
+    if tree.get("resourceType") not in trees.RECORD_TYPES:
+        kinds = ", ".join(sorted(trees.RECORD_TYPES))
+        raise InvalidContent(Finding("resourceType", f"has to be one of {kinds}", "not-supported"))
+
+
+def require_valid(tree: Tree) -> None:
+    """Raise InvalidContent for what is not valid R4."""
+    with as_findings():
+        r4.require(tree)
+    if tree["resourceType"] == "Questionnaire" and not isinstance(tree.get("url"), str):
+        raise InvalidContent(Finding("Questionnaire.url", "a questionnaire is known by its url", "required"))
+
+
+def free_id(session: Session, wanted: str | None) -> str:
+    """Return the id of a new record."""
+    if wanted is None:
+        return str(uuid.uuid4())
+    if not trees.FHIR_ID.fullmatch(wanted):
+        raise InvalidContent(Finding("id", "is not a FHIR id: 1 to 64 letters, digits, '-' and '.'"))
+    if session.get(Record, wanted) is not None:
+        raise Conflict("There is a record with this id")
+    return wanted
+
+
+def placed(session: Session, tree: Tree) -> tuple[Tree, str | None]:
+    """Return the tree with its subject filled in, and our id of the patient; its references are theirs."""
+    if tree["resourceType"] not in trees.PATIENT_TYPES:
+        return tree, None
+    tree, patient_id = subjects.with_subject(session, tree)
+    subjects.require_own(session, tree, patient_id)
+    return tree, patient_id
+
+
+def require_not_anothers(tree: Tree, system: str, record_id: str) -> None:
+    """Raise InvalidContent for an identifier that says that this is another record of ours."""
+    if tree["resourceType"] == "Questionnaire":
+        return
+    for position, (known, value) in enumerate(trees.business_identifiers(tree)):
+        if known == system and value != record_id:
+            path = f"{tree['resourceType']}.identifier"
+            at = path if tree["resourceType"] == "QuestionnaireResponse" else f"{path}[{position}]"
+            raise InvalidContent(Finding(at, "is the identifier of another record here", "business-rule"))
+
+
+def same_questionnaire(session: Session, tree: Tree) -> Entry | None:
+    """Return the questionnaire of this url and version, None if there is none.
+
+    Raises Conflict when it says anything else: answers that name the version rely on its content.
+    """
+    url, version = trees.canonical(tree)
+    record = session.scalars(
+        select(Record).where(
+            Record.resource_type == "Questionnaire",
+            Record.canonical_url == url,
+            Record.canonical_version == version,
+        )
+    ).first()
+    if record is None:
+        return None
+    entry = finding.get(session, "Questionnaire", record.id)
+    if not trees.same(trees.with_id(tree, record.id), entry.tree):
+        raise Conflict("Another questionnaire with this url and version is kept here; give a new version")
+    return entry
+
+
+def current_of(
+    session: Session, resource_type: str, record_id: str, if_version: int | None, *, withdrawn: bool = False
+) -> tuple[Record, Entry]:
+    """Return a record to be changed, held against others until the transaction ends.
+
+    Raises VersionConflict for another version than if_version, Conflict for a record that was
+    withdrawn, unless those are wanted.
+    """
+    row = session.get(Record, record_id, with_for_update=True, populate_existing=True)
+    if row is None or row.resource_type != resource_type:
+        raise finding.missing(resource_type)
+    if if_version is not None and row.version != if_version:
+        raise VersionConflict("The record has another version by now; read it again")
+    entry = finding.get(session, resource_type, record_id)
+    if not withdrawn and is_withdrawn(entry):
+        raise Conflict("The record was withdrawn; it can be read, and no longer changed")
+    return row, entry
+
+
+def is_withdrawn(entry: Entry) -> bool:
+    """Tell whether a record counts as entered in error; a questionnaire never does."""
+    return entry.patient_id is not None and entry.status == trees.WITHDRAWN
+
+
+def type_of(session: Session, record_id: str) -> str:
+    row = session.get(Record, record_id)
+    if row is None:
+        raise NotFound("There is no such record here")
+    return row.resource_type
+
+
+def kept_identity(tree: Tree, before: Tree, system: str) -> Tree:
+    """Return the tree under the id and the identifier of ours that the record has had."""
+    whole = trees.with_id(tree, before["id"])
+    if any(known == system for known, _ in trees.business_identifiers(before)):
+        whole = trees.with_identifier(whole, system, before["id"])
+    return whole
+
+
+def require_same_owner(row: Record, tree: Tree, patient_id: str | None) -> None:
+    """Raise InvalidContent if a change would make it another patient's, or another questionnaire."""
+    if patient_id != row.patient_id:
+        raise another_patient(tree)
+    if tree["resourceType"] == "Questionnaire":
+        url, version = trees.canonical(tree)
+        if (url, version) != (row.canonical_url, row.canonical_version):
+            problem = "url and version say which questionnaire it is; create a new one"
+            raise InvalidContent(Finding("Questionnaire.url", problem, "business-rule"))
+
+
+def another_patient(tree: Tree) -> InvalidContent:
+    problem = "a record stays with the patient whom it was made for"
+    return InvalidContent(Finding(f"{tree['resourceType']}.subject", problem, "business-rule"))
+
+
+def withdrawn_tree(tree: Tree, today: date) -> Tree:
+    """Return the resource as one that was entered in error; a questionnaire has no such status."""
+    mapping = BY_RESOURCE_TYPE.get(tree["resourceType"])
+    if mapping is None:
+        return {**tree, "status": trees.RETIRED}
+    with as_findings():
+        before = mapping.read(tree)
+        written: Tree = mapping.write(rules.follow(before, rules.withdrawn(before), today), onto=tree)
+        return written

@@ -1,0 +1,125 @@
+"""Records found again: by id, by version, by what they are about."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from fhir_mappings.errors import Finding
+from service.chart.entries import Entry, Page, entry_of
+from service.chart.trees import split_canonical
+from service.errors import InvalidInput, NotFound
+from service.store.tables import Record, RecordIdentifier, Version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which records; what is None does not matter.
+
+    identifier: system (None for any, "" for none) and value.
+    questionnaire: ``url`` for any version of it, or ``url|version``.
+    updated_since is included, updated_before is not.
+    """
+
+    resource_type: str
+    ids: Collection[str] | None = None
+    patient: str | None = None
+    status: str | None = None
+    identifier: tuple[str | None, str] | None = None
+    questionnaire: str | None = None
+    updated_since: datetime | None = None
+    updated_before: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found = [Record.resource_type == self.resource_type]
+        if self.ids is not None:
+            found.append(Record.id.in_(self.ids))
+        if self.patient is not None:
+            found.append(Record.patient_id == self.patient)
+        if self.status is not None:
+            found.append(Record.status == self.status)
+        if self.identifier is not None:
+            found.append(_identified(*self.identifier))
+        if self.questionnaire is not None:
+            found.append(_of_questionnaire(self.questionnaire))
+        if self.updated_since is not None:
+            found.append(Record.updated_at >= self.updated_since)
+        if self.updated_before is not None:
+            found.append(Record.updated_at < self.updated_before)
+        return found
+
+
+def _identified(system: str | None, value: str) -> ColumnElement[bool]:
+    found = select(RecordIdentifier.record_id).where(RecordIdentifier.value == value)
+    if system is not None:
+        found = found.where(RecordIdentifier.system == system)
+    return Record.id.in_(found)
+
+
+def _of_questionnaire(canonical: str) -> ColumnElement[bool]:
+    url, version = split_canonical(canonical)
+    of_url = Record.canonical_url == url
+    return and_(of_url, Record.canonical_version == version) if version else of_url
+
+
+def get(session: Session, resource_type: str, record_id: str) -> Entry:
+    return _one(session, resource_type, record_id, None)
+
+
+def version(session: Session, resource_type: str, record_id: str, number: int) -> Entry:
+    return _one(session, resource_type, record_id, number)
+
+
+def _one(session: Session, resource_type: str, record_id: str, number: int | None) -> Entry:
+    wanted = Record.version if number is None else number
+    row = session.execute(
+        select(Record, Version)
+        .join(Version, and_(Version.record_id == Record.id, Version.version == wanted))
+        .where(Record.id == record_id, Record.resource_type == resource_type)
+    ).first()
+    if row is None:
+        raise missing(resource_type, version=number is not None)
+    return entry_of(*row)
+
+
+def history(session: Session, resource_type: str, record_id: str) -> list[Entry]:
+    """Return all versions, newest first."""
+    rows = session.execute(
+        select(Record, Version)
+        .join(Version, Version.record_id == Record.id)
+        .where(Record.id == record_id, Record.resource_type == resource_type)
+        .order_by(Version.version.desc())
+    ).all()
+    if not rows:
+        raise missing(resource_type)
+    return [entry_of(*row) for row in rows]
+
+
+def search(session: Session, wanted: Wanted, limit: int, after: str | None) -> Page[Entry]:
+    """Return records in the order in which they came; ``after`` is the id on which a page ended."""
+    conditions = wanted.conditions()
+    total = session.scalar(select(func.count()).select_from(Record).where(*conditions)) or 0
+    if after is not None:
+        conditions.append(_beyond(session, after))
+    rows = session.execute(
+        select(Record, Version)
+        .join(Version, and_(Version.record_id == Record.id, Version.version == Record.version))
+        .where(*conditions)
+        .order_by(Record.created_at, Record.id)
+        .limit(limit + 1)
+    ).all()
+    entries = tuple(entry_of(*row) for row in rows[:limit])
+    return Page(entries, entries[-1].id if len(rows) > limit else None, total)
+
+
+def _beyond(session: Session, after: str) -> ColumnElement[bool]:
+    last = session.execute(select(Record.created_at).where(Record.id == after)).first()
+    if last is None:
+        raise InvalidInput(Finding("after", "is not where a page ended", "value"))
+    return or_(Record.created_at > last[0], and_(Record.created_at == last[0], Record.id > after))
+
+
+def missing(resource_type: str, *, version: bool = False) -> NotFound:
+    return NotFound(f"There is no such {'version of this ' if version else ''}{resource_type} here")

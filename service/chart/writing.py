@@ -1,0 +1,108 @@
+"""A record's row, its history and its place in the outbox: written together or not at all."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, insert, update
+from sqlalchemy.orm import Session
+
+from fhir_mappings import exact_json
+from fhir_mappings.exact_json import Tree
+from service.chart import trees
+from service.chart.entries import Entry
+from service.errors import VersionConflict
+from service.store import outbox, tables
+
+
+@dataclass(frozen=True)
+class Act:
+    """Who does what, when. told: whether servers are to hear of it; but: the one that told us."""
+
+    actor: str
+    action: str
+    at: datetime
+    told: bool = True
+    but: str | None = None
+
+
+def add(session: Session, tree: Tree, patient_id: str | None, act: Act) -> Entry:
+    """Store a new record."""
+    columns = _columns(tree) | {"version": 1, "updated_at": act.at}
+    session.execute(
+        insert(tables.Record).values(
+            id=tree["id"],
+            resource_type=tree["resourceType"],
+            patient_id=patient_id,
+            created_at=act.at,
+            **columns,
+        )
+    )
+    _identify(session, tree)
+    return _written(session, tree, patient_id, columns, act)
+
+
+def change(session: Session, record: tables.Record, tree: Tree, act: Act) -> Entry:
+    """Store the next version of a record."""
+    columns = _columns(tree) | {"version": record.version + 1, "updated_at": act.at}
+    changed = session.execute(
+        update(tables.Record)
+        .where(tables.Record.id == record.id, tables.Record.version == record.version)
+        .values(**columns)
+        .execution_options(synchronize_session=False)
+    )
+    if cast("CursorResult[object]", changed).rowcount != 1:
+        raise VersionConflict("Somebody else changed this record in the meantime")
+    session.refresh(record)
+    session.execute(delete(tables.RecordIdentifier).where(tables.RecordIdentifier.record_id == record.id))
+    _identify(session, tree)
+    return _written(session, tree, record.patient_id, columns, act)
+
+
+def _columns(tree: Tree) -> dict[str, Any]:
+    url, version = trees.canonical(tree)
+    return {
+        "status": trees.status(tree),
+        "canonical_url": url,
+        "canonical_version": version,
+        "tree": exact_json.dump(tree),
+    }
+
+
+def _identify(session: Session, tree: Tree) -> None:
+    rows = [
+        {"record_id": tree["id"], "system": system, "value": value}
+        for system, value in trees.business_identifiers(tree)
+    ]
+    if rows:
+        session.execute(insert(tables.RecordIdentifier), rows)
+
+
+def _written(
+    session: Session, tree: Tree, patient_id: str | None, columns: dict[str, Any], act: Act
+) -> Entry:
+    record_id, kind, status = tree["id"], tree["resourceType"], columns["status"]
+    session.execute(
+        insert(tables.Version).values(
+            record_id=record_id,
+            version=columns["version"],
+            tree=columns["tree"],
+            status=status,
+            actor=act.actor,
+            action=act.action,
+            at=act.at,
+        )
+    )
+    if act.told and patient_id is not None:
+        outbox.enqueue(session, record_id, kind, act.at, but=act.but)
+    return Entry(
+        record_id,
+        kind,
+        patient_id,
+        columns["version"],
+        status,
+        columns["tree"],
+        act.at,
+        act.actor,
+        act.action,
+    )
