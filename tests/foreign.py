@@ -5,6 +5,7 @@ whether those definitions are right is what a real server says (test_r4_hapi.py)
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -61,7 +62,8 @@ class _Writer:
 
     def _contain(self, resource: Tree) -> str:
         own_id = self._new_id("c")
-        self._contained.append({"resourceType": resource["resourceType"], "id": own_id} | resource)
+        # A copy, so that who changes an example changes no other.
+        self._contained.append({"resourceType": resource["resourceType"], "id": own_id} | deepcopy(resource))
         return own_id
 
     def _members(self, shape: Shape, depth: int) -> Tree:
@@ -270,7 +272,7 @@ class _Writer:
 
     def repeat_rule(self) -> Tree:
         """A Timing.repeat; its parts hang together too closely for chance."""
-        rule = dict(self._pick(_REPEATS))
+        rule = deepcopy(self._pick(_REPEATS))
         if self.likely(40):
             rule |= self._pick([{"boundsPeriod": self.period()}, {"boundsDuration": self.duration()}])
         return rule
