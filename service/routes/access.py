@@ -1,0 +1,117 @@
+"""Which records the one who asks may see and write."""
+
+from collections.abc import Collection
+from typing import Any
+
+from fhir_mappings.errors import Finding
+from fhir_mappings.exact_json import Tree
+from service.auth.scopes import Interaction
+from service.chart import Entry, Page, Patient
+from service.errors import InvalidInput, NotFound
+from service.routes.fhir_search import Search
+from service.routes.services import chart, principal
+
+
+def entry(resource_type: str, record_id: str, interaction: Interaction = "r") -> Entry:
+    """Return a record. Raises Forbidden, and NotFound also for a record of a patient out of sight."""
+    principal().require(resource_type, interaction)
+    found = chart().get(resource_type, record_id)
+    principal().see(found.patient_id)
+    return found
+
+
+def confine(tree: Tree) -> None:
+    """Raise Forbidden if a token for one patient would write a record about another."""
+    if principal().patient is not None:
+        principal().require_patient(_subject(tree))
+
+
+def listed_patient(asked: str | None) -> str | None:
+    """Return the patient to whom a list is narrowed. Raises Forbidden for another one."""
+    confined = principal().patient
+    if confined is not None and asked not in (None, confined):
+        principal().require_patient(asked)
+    return confined or asked
+
+
+def _subject(tree: Tree) -> str | None:
+    """Return our id of the patient whom a resource is about, None if it can't be told."""
+    subject: Any = tree.get("subject")
+    if not isinstance(subject, dict):
+        return None
+    reference, identifier = subject.get("reference"), subject.get("identifier")
+    if isinstance(reference, str):
+        return reference.removeprefix("Patient/")
+    if isinstance(identifier, dict):
+        system, value = identifier.get("system"), identifier.get("value")
+        if isinstance(system, str) and isinstance(value, str):
+            found = chart().find_patient(system, value)
+            return found.id if found else None
+    return None
+
+
+def split_identifier(text: str) -> tuple[str | None, str]:
+    """Return system and value of ``system|value``; None for a value of any system."""
+    system, bar, value = text.rpartition("|")
+    if not value:
+        raise InvalidInput(Finding("identifier", "has no value"))
+    return (system if bar else None), value
+
+
+def patient(patient_id: str) -> Patient:
+    """Return a patient. Raises Forbidden, NotFound."""
+    principal().require("Patient", "r")
+    principal().see(patient_id)
+    return chart().patient(patient_id)
+
+
+def patients(
+    ids: Collection[str] | None, identifier: tuple[str | None, str] | None, limit: int, after: str | None
+) -> Page[Patient]:
+    """Return a page of the patients in sight, narrowed by id or identifier."""
+    principal().require("Patient", "s")
+    confined = principal().patient
+    if ids is None and identifier is None and confined is None:
+        return chart().patients(limit, after)
+    if identifier is not None:
+        found = [_named(identifier)]
+    else:
+        found = [_known(patient_id) for patient_id in ids or [str(confined)]]
+    seen = [
+        one
+        for one in found
+        if one is not None and confined in (None, one.id) and (ids is None or one.id in ids)
+    ]
+    return Page(tuple(seen), None, len(seen))
+
+
+def _named(identifier: tuple[str | None, str]) -> Patient | None:
+    system, value = identifier
+    if system is None:
+        raise InvalidInput(Finding("identifier", "of a patient needs its system: system|value"))
+    return chart().find_patient(system, value)
+
+
+def _known(patient_id: str) -> Patient | None:
+    try:
+        return chart().patient(patient_id)
+    except NotFound:
+        return None
+
+
+def records(resource_type: str, search: Search) -> Page[Entry]:
+    """Return a page of the records in sight that a FHIR search asks for."""
+    principal().require(resource_type, "s")
+    patient = None if resource_type == "Questionnaire" else listed_patient(search.patient)
+    return chart().search(
+        resource_type,
+        ids=search.ids,
+        patient=patient,
+        status=search.status,
+        identifier=search.identifier,
+        questionnaire=search.questionnaire,
+        updated_since=search.updated_since,
+        updated_before=search.updated_before,
+        limit=search.limit,
+        after=search.after,
+    )

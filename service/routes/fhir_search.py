@@ -1,0 +1,192 @@
+"""FHIR search parameters, read strictly: an unknown one is refused, never ignored.
+
+A client that asks for one person's goals must not get everyone's because of a typing error
+(https://hl7.org/fhir/R4/search.html#errors lets servers ignore them).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from fhir_mappings.errors import Finding
+from service.errors import InvalidInput
+
+#: The search parameters of each type, and the name of the FHIR type that each has.
+_COMMON = {"_id": "token", "_lastUpdated": "date", "identifier": "token"}
+_OF_PATIENT = {**_COMMON, "patient": "reference", "subject": "reference"}
+PARAMETERS: dict[str, dict[str, str]] = {
+    "Patient": {"_id": "token", "identifier": "token"},
+    "Goal": {**_OF_PATIENT, "lifecycle-status": "token"},
+    "CarePlan": {**_OF_PATIENT, "status": "token"},
+    "ServiceRequest": {**_OF_PATIENT, "status": "token"},
+    "QuestionnaireResponse": {**_OF_PATIENT, "status": "token", "questionnaire": "reference"},
+    "Questionnaire": {**_COMMON, "status": "token", "url": "uri"},
+}
+#: About the answer, not about what is sought.
+RESULT_PARAMETERS = frozenset({"_count", "_after", "_format", "_pretty", "_summary", "_total"})
+
+MOST_PER_PAGE = 200
+_DEFAULT_PER_PAGE = 50
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is sought; None where it does not matter. updated_since is included, updated_before is not."""
+
+    ids: tuple[str, ...] | None = None
+    patient: str | None = None
+    status: str | None = None
+    identifier: tuple[str | None, str] | None = None
+    questionnaire: str | None = None
+    updated_since: datetime | None = None
+    updated_before: datetime | None = None
+    limit: int = _DEFAULT_PER_PAGE
+    after: str | None = None
+    count_only: bool = False
+
+
+class _Refused(ValueError):
+    """Says what is wrong with a value."""
+
+
+def read(resource_type: str, given: Iterable[tuple[str, str]]) -> Search:
+    """Return what the parameters of a search ask for. Raises InvalidInput naming each that is wrong."""
+    search, findings = Search(), []
+    seen: set[str] = set()
+    for name, value in given:
+        try:
+            _refuse_unknown(resource_type, name)
+            if name in seen and name not in ("_lastUpdated", "_format"):
+                raise _Refused("is given twice; all of it cannot be asked at once here")
+            seen.add(name)
+            search = _with(search, name, value)
+        except _Refused as error:
+            findings.append(Finding(name[:80], str(error), "not-supported"))
+    if {"patient", "subject"} <= seen:
+        findings.append(Finding("subject", "is the same as patient; give one", "not-supported"))
+    if findings:
+        raise InvalidInput(findings)
+    return search
+
+
+def _refuse_unknown(resource_type: str, name: str) -> None:
+    if name in PARAMETERS[resource_type] or name in RESULT_PARAMETERS:
+        return
+    if ":" in name or "." in name:
+        raise _Refused("modifiers and chains are not supported")
+    raise _Refused(f"is not a search parameter of {resource_type} here")
+
+
+def _with(search: Search, name: str, value: str) -> Search:
+    """Return the search narrowed by one parameter."""
+    if name in ("_format", "_pretty", "_total"):
+        return search
+    if name == "_lastUpdated":
+        return _updated(search, value)
+    return _replaced(search, **_READERS[name](value))
+
+
+def _replaced(search: Search, **changed: object) -> Search:
+    return Search(**{**search.__dict__, **changed})
+
+
+def _single(value: str) -> str:
+    if not value or "," in value or "\\" in value:
+        raise _Refused("takes one value; alternatives are not supported")
+    return value
+
+
+def _ids(value: str) -> dict[str, object]:
+    return {"ids": tuple(value.split(","))}
+
+
+def _patient(value: str) -> dict[str, object]:
+    return {"patient": _single(value).removeprefix("Patient/")}
+
+
+def _status(value: str) -> dict[str, object]:
+    return {"status": _single(value).rpartition("|")[2]}
+
+
+def _identifier(value: str) -> dict[str, object]:
+    system, bar, code = _single(value).rpartition("|")
+    if not code:
+        raise _Refused("needs a value: system|value")
+    return {"identifier": (system if bar else None, code)}
+
+
+def _questionnaire(value: str) -> dict[str, object]:
+    return {"questionnaire": _single(value)}
+
+
+def _count(value: str) -> dict[str, object]:
+    if not value.isascii() or not value.isdigit():
+        raise _Refused("must be a whole number")
+    limit = int(value[:6])
+    # 0 asks for the total alone (https://hl7.org/fhir/R4/search.html#count).
+    return {"limit": min(limit, MOST_PER_PAGE) or 1, "count_only": limit == 0}
+
+
+def _after(value: str) -> dict[str, object]:
+    return {"after": value}
+
+
+def _summary(value: str) -> dict[str, object]:
+    if value not in ("count", "false"):
+        raise _Refused("can be count or false")
+    return {"count_only": True} if value == "count" else {}
+
+
+_READERS = {
+    "_id": _ids,
+    "patient": _patient,
+    "subject": _patient,
+    "status": _status,
+    "lifecycle-status": _status,
+    "identifier": _identifier,
+    "questionnaire": _questionnaire,
+    "url": _questionnaire,
+    "_count": _count,
+    "_after": _after,
+    "_summary": _summary,
+}
+
+_DATE = re.compile(
+    r"(eq|gt|ge|lt|le|sa|eb)?(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-]\d\d:\d\d)?)?)?)?"
+)
+
+
+def _updated(search: Search, value: str) -> Search:
+    """Narrow by _lastUpdated: a date stands for all of its span, so 2026-11 is the whole month."""
+    # In a query, "+" stands for a space.
+    matched = _DATE.fullmatch(value.replace(" ", "+"))
+    if matched is None:
+        raise _Refused("must be a date or time, after one of eq, gt, ge, lt, le, sa, eb or nothing")
+    try:
+        start, end = _span(*matched.groups()[1:])
+    except (ValueError, OverflowError):
+        raise _Refused("is not a date that exists") from None
+    prefix = matched[1] or "eq"
+    since = {"eq": start, "ge": start, "gt": end, "sa": end}.get(prefix)
+    before = {"eq": end, "le": end, "lt": start, "eb": start}.get(prefix)
+    starts = [moment for moment in (search.updated_since, since) if moment]
+    ends = [moment for moment in (search.updated_before, before) if moment]
+    return _replaced(search, updated_since=max(starts, default=None), updated_before=min(ends, default=None))
+
+
+def _span(
+    year: str, month: str | None, day: str | None, time: str | None, offset: str | None
+) -> tuple[datetime, datetime]:
+    """Return the first moment of a date or time, and the first one after it."""
+    if time is not None:
+        start = datetime.fromisoformat(f"{year}-{month}-{day}T{time}{offset or 'Z'}")
+        return start, start + timedelta(
+            seconds=60 if time.count(":") == 1 else 1 if "." not in time else 0.001
+        )
+    start = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)
+    if day is not None:
+        return start, start + timedelta(days=1)
+    if month is not None:
+        return start, (start + timedelta(days=32)).replace(day=1)
+    return start, start.replace(year=start.year + 1)

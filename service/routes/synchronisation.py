@@ -1,0 +1,124 @@
+"""What is in step with which FHIR server, what is not, and what a person can do about it."""
+
+from typing import Any
+
+from flask import Response
+from flask.views import MethodView
+
+from fhir_mappings.errors import Finding
+from fhir_mappings.exact_json import Tree
+from service import schemas
+from service.errors import InvalidInput
+from service.routes import access, described
+from service.routes import synchronisation_told as told
+from service.routes.blueprint import Noun
+from service.routes.outbound import answer, page
+from service.routes.services import principal, sync
+from service.schemas.bodies import ResolutionSchema, RunSchema
+from service.schemas.queries import ConflictQuery, ConnectionQuery, SyncQuery
+
+blueprint = Noun(
+    "sync", __name__, url_prefix="/api/v1/sync", description="In step with FHIR servers, or why not."
+)
+
+
+@blueprint.route("/status")
+@blueprint.arguments(SyncQuery, location="query")
+@blueprint.response(200, described.listing(told.STATUS))
+@blueprint.refuses()
+def status(query: dict[str, Any]) -> Response:
+    """List the state of each record on each server, with reason and next step"""
+    principal().require_sync()
+    query["patient"] = access.listed_patient(query["patient"])
+    rows, next_after = sync().status(**query)
+    return page([told.status(row) for row in rows], next_after)
+
+
+@blueprint.route("/summary")
+@blueprint.arguments(ConnectionQuery, location="query")
+@blueprint.response(200, told.SUMMARY)
+@blueprint.refuses(404)
+def summary(query: dict[str, Any]) -> Response:
+    """Count the records in each state"""
+    principal().require_sync()
+    principal().require_everyone()
+    return answer(told.summary(sync().summary(query["connection"])))
+
+
+@blueprint.route("/run", methods=["POST"])
+@blueprint.arguments(RunSchema, example={"direction": "both"})
+@blueprint.response(200, told.REPORT)
+@blueprint.refuses(404, 409, 413, 415)
+def run(body: dict[str, Any]) -> Response:
+    """Push, pull or both, now, and wait for the end; workers do the same at an interval"""
+    principal().require_sync()
+    principal().require_everyone()
+    act = {"push": sync().push, "pull": sync().pull, "both": sync().run}[body["direction"]]
+    return answer(told.report(act(body["connection"])))
+
+
+@blueprint.route("/records/<fhir_id:record_id>/retry", methods=["POST"])
+@blueprint.arguments(ConnectionQuery, location="query")
+@blueprint.response(204)
+@blueprint.refuses(404, 409)
+def retry(query: dict[str, Any], record_id: str) -> Response:
+    """Send a record again that was set aside, after what was wrong has been mended"""
+    principal().require_sync()
+    principal().require_everyone()
+    sync().retry(record_id, query["connection"], actor=principal().actor)
+    return Response(status=204)
+
+
+@blueprint.route("/invalid")
+@blueprint.arguments(ConnectionQuery, location="query")
+@blueprint.response(200, described.listing(told.INVALID))
+@blueprint.refuses()
+def invalid(query: dict[str, Any]) -> Response:
+    """List what servers hold that is not valid R4; it is kept as it came, and never written"""
+    principal().require_sync()
+    principal().require_everyone()
+    return page([told.invalid(row) for row in sync().invalid(query["connection"])], None)
+
+
+@blueprint.route("/conflicts")
+@blueprint.arguments(ConflictQuery, location="query")
+@blueprint.response(200, described.listing(told.CONFLICT))
+@blueprint.refuses()
+def conflicts(query: dict[str, Any]) -> Response:
+    """List open conflicts: records that were changed on both sides"""
+    principal().require_sync()
+    principal().require_everyone()
+    rows, next_after = sync().conflicts(**query)
+    return page([told.conflict(row) for row in rows], next_after)
+
+
+@blueprint.route("/conflicts/<fhir_id:conflict_id>")
+@blueprint.response(200, told.CONFLICT_WHOLE)
+@blueprint.refuses(404)
+def conflict(conflict_id: str) -> Response:
+    """Read a conflict: both sides and what they had in common, as record and as FHIR"""
+    principal().require_sync()
+    principal().require_everyone()
+    return answer(told.conflict_whole(sync().conflict(conflict_id)))
+
+
+@blueprint.route("/conflicts/<fhir_id:conflict_id>/resolution")
+class Resolution(MethodView):
+    @blueprint.arguments(ResolutionSchema, example={"keep": "here"})
+    @blueprint.response(200, told.CONFLICT_WHOLE)
+    @blueprint.refuses(404, 409, 412, 413, 415, 422)
+    def post(self, body: dict[str, Any], conflict_id: str) -> Response:
+        """Resolve a conflict: keep one side, or give the record that is to be"""
+        principal().require_sync()
+        principal().require_everyone()
+        if ("keep" in body) == ("record" in body):
+            raise InvalidInput(Finding("keep", "give either keep or a record"))
+        tree = _merged(conflict_id, body["record"]) if "record" in body else None
+        sync().resolve(conflict_id, body.get("keep", "here"), actor=principal().actor, tree=tree)
+        return answer(told.conflict_whole(sync().conflict(conflict_id)))
+
+
+def _merged(conflict_id: str, said: Tree) -> Tree:
+    """Return the resource that a person's record makes of our side."""
+    record = schemas.load(said)
+    return told.onto(sync().conflict(conflict_id), record)

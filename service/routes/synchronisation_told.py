@@ -1,0 +1,154 @@
+"""How the synchronisation is told as JSON, and how that stands in the OpenAPI document."""
+
+import dataclasses
+from datetime import datetime
+from typing import Any
+
+from fhir_mappings.errors import MappingError
+from fhir_mappings.exact_json import Tree
+from fhir_mappings.mappings import BY_RESOURCE_TYPE
+from fhir_mappings.records import Record
+from service import schemas
+
+_TEXT = {"type": "string"}
+_TEXT_OR_NONE = {"type": ["string", "null"]}
+_COUNT = {"type": "integer", "minimum": 0}
+_COUNTS = {"type": "object", "additionalProperties": _COUNT}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": [*properties], "properties": properties}
+
+
+STATUS = _object(
+    {
+        "record_id": _TEXT,
+        "resource_type": _TEXT,
+        "patient_id": _TEXT_OR_NONE,
+        "connection": _TEXT,
+        "server_id": _TEXT_OR_NONE,
+        "server_version": _TEXT_OR_NONE,
+        "state": {"enum": ["pending", "synced", "unknown", "conflict", "rejected", "unmatched"]},
+        "reason": _TEXT_OR_NONE,
+        "outcome": {"type": ["object", "null"], "description": "The server's OperationOutcome."},
+        "next_step": {**_TEXT_OR_NONE, "description": "What a person can do about it."},
+        "attempts": {"type": ["integer", "null"]},
+        "next_attempt_at": _TEXT_OR_NONE,
+        "updated_at": _TEXT,
+    }
+)
+SUMMARY = _object({"states": _COUNTS, "oldest_pending_seconds": {"type": ["number", "null"]}})
+REPORT = {"type": "object", "additionalProperties": True, "description": "What was done, in numbers."}
+CONFLICT = _object(
+    {
+        "id": _TEXT,
+        "record_id": _TEXT,
+        "resource_type": _TEXT,
+        "connection": _TEXT,
+        "here_version": _COUNT,
+        "server_version": _TEXT_OR_NONE,
+        "paths": {"type": "array", "items": _TEXT, "description": "What both sides changed."},
+        "opened_at": _TEXT,
+        "resolved_at": _TEXT_OR_NONE,
+        "resolution": _TEXT_OR_NONE,
+        "resolved_by": _TEXT_OR_NONE,
+    }
+)
+_SIDE = {
+    "type": ["object", "null"],
+    "description": "As FHIR and as a record; the record is null if it cannot be read as one.",
+    "properties": {"resource": {"type": ["object", "null"]}, "record": {"type": ["object", "null"]}},
+}
+CONFLICT_WHOLE = _object({**CONFLICT["properties"], "base": _SIDE, "here": _SIDE, "there": _SIDE})
+CONNECTION = _object(
+    {
+        "name": _TEXT,
+        "base_url": _TEXT,
+        "authenticated": {"type": "boolean", "description": "Whether a token is sent there."},
+    }
+)
+CHECK = _object(
+    {
+        "name": _TEXT,
+        "base_url": _TEXT,
+        "problem": {**_TEXT_OR_NONE, "description": "Why it cannot be used as it is: a reason code."},
+        "next_step": _TEXT_OR_NONE,
+        "transaction": {"type": "boolean"},
+        "batch": {"type": "boolean"},
+        "writable": {"type": "array", "items": _TEXT, "description": "Types that can be created there."},
+    }
+)
+INVALID = _object(
+    {
+        "connection": _TEXT,
+        "resource_type": _TEXT,
+        "server_id": _TEXT,
+        "server_version": _TEXT_OR_NONE,
+        "findings": {"type": "array", "items": {"type": "object"}},
+        "seen_at": _TEXT,
+    }
+)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _fields(described: dict[str, Any], row: Any) -> dict[str, Any]:
+    """Return of a row what is described, and nothing else of it."""
+    return {name: _plain(getattr(row, name)) for name in described["properties"]}
+
+
+def status(row: Any) -> dict[str, Any]:
+    return _fields(STATUS, row)
+
+
+def summary(counted: Any) -> dict[str, Any]:
+    return _fields(SUMMARY, counted)
+
+
+def report(done: Any) -> dict[str, Any]:
+    return dataclasses.asdict(done)
+
+
+def conflict(row: Any) -> dict[str, Any]:
+    return _fields(CONFLICT, row)
+
+
+def conflict_whole(row: Any) -> dict[str, Any]:
+    """Return a conflict with all sides that there are."""
+    return conflict(row) | {name: side(getattr(row, name)) for name in ("base", "here", "there")}
+
+
+def side(tree: Tree | None) -> dict[str, Any] | None:
+    """Return one side of a conflict, readable for programs and people."""
+    return None if tree is None else {"resource": tree, "record": _record(tree)}
+
+
+def _record(tree: Tree) -> Tree | None:
+    mapping = BY_RESOURCE_TYPE.get(tree.get("resourceType", ""))
+    if mapping is None:
+        return None
+    try:
+        return schemas.dump(mapping.read(tree))
+    except MappingError:
+        # A side that cannot be read as a record is still shown as it is.
+        return None
+
+
+def onto(row: Any, record: Record) -> Tree:
+    """Return the resource that a person's record makes of our side of a conflict."""
+    tree: Tree = BY_RESOURCE_TYPE[row.resource_type].write(record, row.here)
+    return tree
+
+
+def check(asked: Any) -> dict[str, Any]:
+    return {**_fields(CHECK, asked), "writable": list(asked.writable)}
+
+
+def invalid(row: Any) -> dict[str, Any]:
+    return _fields(INVALID, row)
+
+
+def connection(row: Any) -> dict[str, Any]:
+    return {"name": row.name, "base_url": row.base_url, "authenticated": row.token_file is not None}

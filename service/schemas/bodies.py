@@ -1,0 +1,106 @@
+"""Bodies that are no records: patients, connections, acts on the synchronisation, translation."""
+
+from typing import Any
+
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate
+
+_WORD = validate.Length(min=1, max=500)
+
+
+class Tree(fields.Dict):
+    """A JSON object as it is: a FHIR resource, or a record that is read later."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if type(value) is not dict:
+            raise ValidationError("must be an object")
+        return value
+
+
+class StrictSchema(Schema):
+    """A body whose unknown fields are refused."""
+
+    error_messages = {"unknown": "is not a field", "type": "must be an object"}
+
+    class Meta:
+        unknown = RAISE
+
+
+class Word(fields.String):
+    """A string that is neither empty nor endless."""
+
+    default_error_messages = {
+        "required": "is required",
+        "null": "must not be null",
+        "invalid": "must be a string",
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(validate=_WORD, **options)
+
+
+class PatientIdentifierSchema(StrictSchema):
+    """What a patient is called in one system."""
+
+    system = Word(required=True)
+    value = Word(required=True)
+
+
+class NewPatientSchema(StrictSchema):
+    """A patient to register."""
+
+    type = fields.String(validate=validate.Equal("Patient"), metadata={"enum": ["Patient"]})
+    identifiers = fields.List(
+        fields.Nested(PatientIdentifierSchema), required=True, validate=validate.Length(min=1, max=50)
+    )
+
+
+class PatientSchema(NewPatientSchema):
+    """A registered patient; all that is kept here of a person."""
+
+    id = Word(required=True)
+
+
+class TranslationSchema(StrictSchema):
+    """One of the two forms; ``onto``: the original that an edited record came from."""
+
+    resource = Tree()
+    record = Tree()
+    onto = Tree()
+
+
+class ResolutionSchema(StrictSchema):
+    """How a conflict ends: one side as it is, or a record that a person made of both."""
+
+    keep = fields.String(validate=validate.OneOf(["here", "there"]))
+    record = Tree()
+
+
+class RunSchema(StrictSchema):
+    """What to do now, with which server."""
+
+    direction = fields.String(load_default="both", validate=validate.OneOf(["push", "pull", "both"]))
+    connection = Word(load_default=None)
+
+
+class NewConnectionSchema(StrictSchema):
+    """A FHIR server to keep in step.
+
+    No token file here: who could name any file over HTTP could have it sent to a server of theirs.
+    """
+
+    name = fields.String(required=True, validate=validate.Regexp(r"[a-z0-9][a-z0-9_-]{0,62}\Z"))
+    base_url = fields.URL(required=True, schemes={"http", "https"}, require_tld=False)
+
+
+class FHIRResource(Schema):
+    """A FHIR resource, read as it is: what is wrong with it, the border guard says."""
+
+    resourceType = fields.String(required=True)
+
+    def load(self, data: Any, **_: Any) -> Any:
+        if type(data) is not dict:
+            raise ValidationError("must be an object")
+        return data
+
+    class Meta:
+        unknown = INCLUDE

@@ -1,0 +1,39 @@
+"""The app over a database of the test's own, open and with tokens required."""
+
+import pytest
+
+from service.app import create_app
+from service.config import Config
+from service.store.database import Database
+from tests.service.routes.api import GUARDED, Api, published_keys, token
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'mainstay.db'}")
+    database.upgrade()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def app(database, clock):
+    """The app as it stands on a laptop: no authentication, loopback only."""
+    return create_app(Config(), database=database, clock=clock)
+
+
+@pytest.fixture
+def guarded_app(database, clock):
+    """The app as it stands in a hospital: nothing without a token."""
+    return create_app(Config(**GUARDED), database=database, clock=clock, fetch_keys=published_keys)
+
+
+@pytest.fixture
+def api(app):
+    return Api(app)
+
+
+@pytest.fixture
+def as_principal(guarded_app):
+    """Return an Api for a token with the claims given."""
+    return lambda **claims: Api(guarded_app, token(**claims))
