@@ -1,6 +1,5 @@
 """Resources as they arrive from a server: known, newer, ours by identifier, new, or not valid R4."""
 
-import uuid
 from collections.abc import Mapping
 
 import structlog
@@ -11,12 +10,15 @@ from fhir_mappings import exact_json, r4
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from service.fhir_answers import version_of
-from service.store.tables import Deployment, InvalidResource, Link, Record, RecordIdentifier
+from service.store.deployment import identifier_system
+from service.store.tables import InvalidResource, Link, Record, RecordIdentifier
 from service.sync import links
 from service.sync.desk import Desk
 from service.sync.links import Known
 from service.sync.match import names_in
-from service.sync.project import Places, relative, subject_of, to_here
+from service.sync.order import in_order
+from service.sync.project import references as references_of
+from service.sync.project import relative, subject_of, to_here
 from service.sync.reasons import Reason, State
 from service.sync.reconcile import unreadable
 from service.sync.taking import Ours, current
@@ -53,31 +55,32 @@ class Arrivals:
     def _take_unknown(self, bodies: dict[str, Tree], held: Mapping[str, tuple[str, Known]]) -> None:
         problems = {server_id: r4.check(body) or unreadable(body) for server_id, body in bodies.items()}
         with self._desk.database.begin() as session:
-            new = {one: str(uuid.uuid4()) for one in bodies if one not in held and not problems[one]}
-            system = session.scalars(select(Deployment.identifier_system)).one()
-            places = self._places(session, bodies, new)
-            for server_id, body in bodies.items():
+            for server_id in self._referred_first(bodies):
                 try:
                     with session.begin_nested():
-                        if problems[server_id]:
-                            self._refuse(session, body, problems[server_id], held.get(server_id))
-                        elif server_id in held:
-                            self._newer(session, held[server_id][0], body)
-                        else:
-                            self._new(session, body, new[server_id], places, system)
+                        self._take_one(session, bodies[server_id], problems[server_id], held.get(server_id))
                 except Exception as error:
                     # Whatever it is, the next resource has nothing to do with it.
                     log.error("a resource could not be taken in", kind=type(error).__name__)
                     self._desk.report.problems.append(Reason.FAILED_HERE)
 
-    def _places(self, session: Session, bodies: Mapping[str, Tree], new: Mapping[str, str]) -> Places:
-        """Return what the resources refer to is called here, those that arrive with them included."""
-        places = links.places(session, self._desk.connection_id, self._desk.base_url, bodies.values())
-        coming = {
-            f"{bodies[server_id]['resourceType']}/{server_id}": f"{bodies[server_id]['resourceType']}/{record_id}"
-            for server_id, record_id in new.items()
+    def _referred_first(self, bodies: Mapping[str, Tree]) -> list[str]:
+        by_address = {f"{body['resourceType']}/{server_id}": server_id for server_id, body in bodies.items()}
+        references = {
+            address: {relative(one, self._desk.base_url) for one in references_of(bodies[server_id])}
+            for address, server_id in by_address.items()
         }
-        return Places(places.base_url, {**coming, **places.here}, places.logical)
+        return [by_address[address] for group in in_order(references) for address in group]
+
+    def _take_one(
+        self, session: Session, body: Tree, problems: list[Finding], held: tuple[str, Known] | None
+    ) -> None:
+        if problems:
+            self._refuse(session, body, problems, held)
+        elif held is not None:
+            self._newer(session, held[0], body)
+        else:
+            self._new(session, body)
 
     def _newer(self, session: Session, record_id: str, body: Tree) -> None:
         taken = self._taking.newer(session, record_id, body)
@@ -87,20 +90,21 @@ class Arrivals:
         elif taken.changed:
             self._desk.report.merged += 1
 
-    def _new(self, session: Session, body: Tree, record_id: str, places: Places, system: str) -> None:
-        ours = self._ours(session, body, system)
+    def _new(self, session: Session, body: Tree) -> None:
+        ours = self._ours(session, body)
         if ours is not None:
             self._adopt(session, ours, body)
             return
+        places = links.places(session, self._desk.connection_id, self._desk.base_url, [body])
         entry = self._desk.chart.absorb(
             session,
-            to_here(body, places, record_id),
-            record_id=record_id,
+            to_here(body, places, body["id"]),
+            record_id=None,
             patient_id=self._patient_of(body),
             actor=f"connection:{self._desk.name}",
             action="pull",
         )
-        self._link(session, record_id, body, entry.version)
+        self._link(session, entry.id, body, entry.version)
         self._forget_refusal(session, body)
         self._desk.report.pulled += 1
 
@@ -117,12 +121,13 @@ class Arrivals:
         self._desk.report.adopted += 1
         self._desk.report.conflicts += taken.state is State.CONFLICT
 
-    def _ours(self, session: Session, body: Tree, system: str) -> Ours | None:
+    def _ours(self, session: Session, body: Tree) -> Ours | None:
         """Return the record of ours that a resource says to be; several or another patient's is none."""
         resource_type = body["resourceType"]
-        names = [
-            name for name in names_in(body) if name[0] == system or resource_type == "QuestionnaireResponse"
-        ]
+        system = identifier_system(session)
+        # The one identifier of a form's answers can be its own; all else of ours has one that we gave.
+        is_form = resource_type == "QuestionnaireResponse"
+        names = [name for name in names_in(body) if is_form or name[0] == system]
         found = session.scalars(
             select(RecordIdentifier.record_id)
             .join(Record, Record.id == RecordIdentifier.record_id)

@@ -54,6 +54,8 @@ def resolve(
             patient_id=ours.patient_id,
             actor=actor,
             action="resolve",
+            enqueue=True,
+            but=row.connection_id,
         )
     row.resolved_at, row.resolved_by = clock(), actor
     row.resolution = "merged" if tree is not None else str(keep)

@@ -13,7 +13,6 @@ from fhir_mappings.exact_json import Tree
 from service.store.tables import ConflictRow, Connection, InvalidResource, Link, OutboxRow, Record
 from service.sync.reasons import State
 
-
 AnySelect = Select[*tuple[Any, ...]]
 
 
@@ -116,7 +115,7 @@ def statuses(
     )
     conditions: Iterable[Any] = (
         Connection.name == connection if connection else None,
-        _STATE == state if state else None,
+        state == _STATE if state else None,
         Record.patient_id == patient if patient else None,
         _beyond(after) if after else None,
     )

@@ -1,4 +1,4 @@
-"""Who is who there: patients, practitioners and conditions, found by identifier; never created, never guessed."""
+"""Who is who there: patients, practitioners, conditions; found by identifier, never created or guessed."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Matcher:
         return known | self._keep_patients(fresh) if fresh else known
 
     def references(self, names: Collection[Logical]) -> dict[Logical, str] | Failure:
-        """Return where there the things named by identifier are, as ``Type/id``, for those that were found."""
+        """Return where the things named by identifier are there, as ``Type/id``, if they were found."""
         now = self._clock()
         with self._database.read() as session:
             known = _reference_links(session, self._connection_id, names)

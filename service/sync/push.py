@@ -1,4 +1,4 @@
-"""Here to there: the outbox of one connection, in bundles where the server takes them, each record exactly once."""
+"""Here to there: the outbox of one connection, each record exactly once."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from fhir_mappings.exact_json import Tree
 from service.fhir_answers import Failure
-from service.store.tables import Deployment, Version
+from service.store.deployment import identifier_system
+from service.store.tables import Version
 from service.sync import links, outbox
 from service.sync.desk import TYPES, Desk
 from service.sync.links import Job
@@ -31,7 +32,7 @@ class Push:
         self._desk = desk
         self._book = Book(desk.database, desk.connection_id, desk.owner, desk.clock, desk.rng, desk.report)
         with desk.database.read() as session:
-            self._system = session.scalars(select(Deployment.identifier_system)).one()
+            self._system = identifier_system(session)
 
     def run(self) -> None:
         """Send until nothing is due, or the server needs a pause."""

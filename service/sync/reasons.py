@@ -61,7 +61,8 @@ NEXT_STEPS: dict[Reason, str] = {
     Reason.NO_ANSWER: "Nothing to do: the server is asked what became of it before anything is sent again.",
     Reason.NOT_FHIR: "Check the connection's address: something that is no FHIR server answers there.",
     Reason.BUSY: "Nothing to do: the server asked to wait, and it is tried again after that.",
-    Reason.SERVER_ERROR: "Ask the server's operators if it lasts; it is tried again by itself, then set aside.",
+    Reason.SERVER_ERROR: "Ask the server's operators if it lasts; it is tried again by itself, "
+    "then set aside.",
     Reason.UNAUTHORIZED: "Renew the connection's token, then retry.",
     Reason.FORBIDDEN: "Ask the server's operators to allow this kind of write, then retry.",
     Reason.REFUSED: "Mend what the server's outcome names, and save; that sends the record again.",

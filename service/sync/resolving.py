@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from fhir_mappings.exact_json import Tree
 from service.fhir_answers import Answered, Failure, Found, Outcome, version_of
-from service.sync import links, plan
+from service.sync import plan
 from service.sync.desk import Desk
 from service.sync.drafting import identity
 from service.sync.links import Job

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fhir_mappings.exact_json import Tree
 from service.fhir_answers import Answered, Cause, Found, Outcome, Unknown, version_of
-from service.sync import bundles, links, plan
+from service.sync import bundles, plan
 from service.sync.desk import Desk
 from service.sync.drafting import Draft, draft, without_cycle
 from service.sync.links import Job

@@ -20,7 +20,6 @@ from service.sync.project import to_here
 from service.sync.reasons import Reason, State
 from service.sync.reconcile import reconcile, unreadable
 
-
 #: Versions that say that a resource was not changed since it was created.
 FIRST = {None, "0", "1"}
 
@@ -133,6 +132,8 @@ class Taking:
                 patient_id=ours.patient_id,
                 actor=self._actor,
                 action="merge" if edited else "pull",
+                enqueue=True,
+                but=self._connection_id,
             )
             version = entry.version
         settled = merged.there == there

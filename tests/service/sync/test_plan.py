@@ -1,0 +1,145 @@
+"""What follows from what came of a request: the table, case by case."""
+
+import random
+from datetime import UTC, datetime
+
+import pytest
+
+from service.fhir_answers import Answered, Cause, NotSent, Outcome, Refused, Unknown
+from service.sync.plan import (
+    BACKOFF_CAP_SECONDS,
+    MAX_AGAIN,
+    MAX_SERVER_ERRORS,
+    RETRY_AFTER_CAP_SECONDS,
+    Method,
+    Step,
+    backoff_seconds,
+    next_step,
+    retry_after_seconds,
+)
+from service.sync.reasons import NEXT_STEPS, Reason
+
+NOW = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+READ, SEARCH, CREATE, UPDATE, BUNDLE = (
+    Method.READ,
+    Method.SEARCH,
+    Method.CREATE,
+    Method.UPDATE,
+    Method.BUNDLE,
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "outcome", "step", "reason"),
+    [
+        (CREATE, Answered(201), Step.DONE, None),
+        (CREATE, NotSent(Cause.UNREACHABLE, ""), Step.RETRY, Reason.UNREACHABLE),
+        (CREATE, NotSent(Cause.NO_TOKEN, ""), Step.RETRY, Reason.NO_TOKEN),
+        (CREATE, Unknown(Cause.TIMEOUT, ""), Step.RESOLVE, Reason.NO_ANSWER),
+        (UPDATE, Unknown(Cause.DROPPED, ""), Step.RESOLVE, Reason.NO_ANSWER),
+        (BUNDLE, Unknown(Cause.NOT_FHIR, ""), Step.RESOLVE, Reason.NOT_FHIR),
+        (SEARCH, Unknown(Cause.TIMEOUT, ""), Step.RETRY, Reason.NO_ANSWER),
+        (SEARCH, Unknown(Cause.FOREIGN_LINK, ""), Step.RETRY, Reason.NOT_FHIR),
+        (CREATE, Refused(400), Step.REJECT, Reason.REFUSED),
+        (CREATE, Refused(422), Step.REJECT, Reason.REFUSED),
+        (CREATE, Refused(403), Step.REJECT, Reason.FORBIDDEN),
+        (CREATE, Refused(405), Step.REJECT, Reason.NOT_SUPPORTED),
+        (CREATE, Refused(413), Step.REJECT, Reason.TOO_LARGE),
+        (CREATE, Refused(409), Step.AGAIN, Reason.BUSY),
+        (CREATE, Refused(412), Step.REJECT, Reason.SEVERAL_COPIES_THERE),
+        (CREATE, Refused(401), Step.RETRY, Reason.UNAUTHORIZED),
+        (CREATE, Refused(429), Step.RETRY, Reason.BUSY),
+        (CREATE, Refused(503), Step.RESOLVE, Reason.BUSY),
+        (SEARCH, Refused(503), Step.RETRY, Reason.BUSY),
+        (CREATE, Refused(408), Step.RESOLVE, Reason.NO_ANSWER),
+        (CREATE, Refused(500), Step.RESOLVE, Reason.SERVER_ERROR),
+        (CREATE, Refused(502), Step.RESOLVE, Reason.NO_ANSWER),
+        (BUNDLE, Refused(504), Step.RESOLVE, Reason.NO_ANSWER),
+        (READ, Refused(500), Step.RETRY, Reason.SERVER_ERROR),
+        (CREATE, Refused(302), Step.RETRY, Reason.NOT_FHIR),
+        (UPDATE, Refused(409), Step.MERGE, Reason.CHANGED_ON_BOTH_SIDES),
+        (UPDATE, Refused(412), Step.MERGE, Reason.CHANGED_ON_BOTH_SIDES),
+        (UPDATE, Refused(404), Step.GONE, Reason.GONE_THERE),
+        (UPDATE, Refused(410), Step.GONE, Reason.GONE_THERE),
+        (READ, Refused(410), Step.GONE, Reason.GONE_THERE),
+        (BUNDLE, Refused(400), Step.SPLIT, Reason.REFUSED),
+        (BUNDLE, Refused(409), Step.SPLIT, Reason.REFUSED),
+        (BUNDLE, Refused(412), Step.SPLIT, Reason.REFUSED),
+        (BUNDLE, Refused(413), Step.SPLIT, Reason.TOO_LARGE),
+        (BUNDLE, Refused(422), Step.SPLIT, Reason.REFUSED),
+    ],
+)
+def test_each_outcome_of_each_method_has_its_next_step(
+    method: Method, outcome: Outcome, step: Step, reason: Reason | None
+) -> None:
+    following = next_step(method, outcome)
+    assert (following.step, following.reason) == (step, reason)
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_every_status_has_an_answer_that_a_person_can_act_on(method: Method) -> None:
+    followings = [next_step(method, Refused(status)) for status in (0, 100, *range(300, 600))]
+    assert all(one.step is not Step.DONE and one.reason in NEXT_STEPS for one in followings)
+
+
+def test_a_write_without_a_sure_answer_is_never_simply_sent_again() -> None:
+    unsure: list[Outcome] = [Unknown(cause, "") for cause in Cause]
+    unsure += [Refused(status) for status in (408, 500, 502, 503, 504)]
+    steps = {next_step(method, outcome).step for method in (CREATE, UPDATE, BUNDLE) for outcome in unsure}
+    assert steps == {Step.RESOLVE}
+
+
+def test_a_server_error_is_not_tried_forever() -> None:
+    assert next_step(CREATE, Refused(500), MAX_SERVER_ERRORS - 1).step is Step.RESOLVE
+    assert next_step(CREATE, Refused(500), MAX_SERVER_ERRORS).step is Step.REJECT
+
+
+def test_a_lost_race_is_not_tried_forever() -> None:
+    assert next_step(CREATE, Refused(409), MAX_AGAIN).step is Step.REJECT
+
+
+@pytest.mark.parametrize(
+    ("outcome", "pause"),
+    [
+        (NotSent(Cause.UNREACHABLE, ""), True),
+        (Refused(401), True),
+        (Refused(429), True),
+        (Refused(503), True),
+        (Unknown(Cause.NOT_FHIR, ""), True),
+        (Unknown(Cause.TIMEOUT, ""), False),
+        (Refused(422), False),
+    ],
+)
+def test_what_concerns_the_whole_server_pauses_the_run(outcome: Outcome, pause: bool) -> None:
+    assert next_step(CREATE, outcome).pause is pause
+
+
+def test_the_wait_doubles_up_to_a_cap_and_has_full_jitter() -> None:
+    rng = random.Random(7)
+    waits = {attempts: [backoff_seconds(attempts, rng) for _ in range(400)] for attempts in (1, 4, 60)}
+    assert 0 <= min(waits[1]) < 0.4
+    assert 3.6 < max(waits[1]) <= 4
+    assert max(waits[4]) <= 32
+    assert 0.9 * BACKOFF_CAP_SECONDS < max(waits[60]) <= BACKOFF_CAP_SECONDS
+
+
+def test_retry_after_is_a_minimum_and_itself_limited() -> None:
+    rng = random.Random(7)
+    assert min(backoff_seconds(1, rng, 90.0) for _ in range(200)) >= 90
+    assert backoff_seconds(9, rng, 1e12) < RETRY_AFTER_CAP_SECONDS + 60
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        ("0", 0.0),
+        ("Mon, 02 Mar 2026 08:31:30 GMT", 90.0),
+        ("Mon, 02 Mar 2026 08:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(header, NOW) == seconds
