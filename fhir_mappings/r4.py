@@ -11,8 +11,8 @@ from fhir.resources.R4B import get_fhir_model_class
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from fhir_mappings import r4_invariants, r4_questionnaire
 from fhir_mappings.errors import Finding, InvalidResource
-from fhir_mappings.r4_invariants import RULES
 from fhir_mappings.r4_primitives import CHECKS
 from fhir_mappings.r4_shapes import Member, Shape, words
 from fhir_mappings.r4_structure import Visit
@@ -60,6 +60,8 @@ _PRIMITIVES = {name[0].upper() + name[1:]: name for name in CHECKS} | {
     "EncodedBytes": "base64Binary",
     "UuidVersion": "uuid",
 }
+
+_RULES = r4_invariants.RULES | r4_questionnaire.RULES
 
 _COMPARATORS = frozenset({"<", "<=", ">=", ">"})
 _OBSERVATION_STATUSES = words(
@@ -124,7 +126,7 @@ def _shape(name: str) -> Shape:
             if _says(field, "element_required") or field.is_required()
         ),
         choices=choices,
-        rules=RULES.get(name, ()),
+        rules=_RULES.get(name, ()),
         is_resource=is_resource,
         is_open=is_open,
     )

@@ -45,6 +45,10 @@ def timing(**repeat: Any) -> dict[str, Any]:
     return ORDER | {"occurrenceTiming": {"repeat": repeat}}
 
 
+def form(**item: Any) -> dict[str, Any]:
+    return {"resourceType": "Questionnaire", "status": "draft", "item": [{"linkId": "1", **item}]}
+
+
 def without(tree: dict[str, Any], *names: str) -> dict[str, Any]:
     return {key: value for key, value in tree.items() if key not in names}
 
@@ -96,6 +100,13 @@ VALID: dict[str, Any] = {
     },
     "a duration without a code": target(dueDuration={"value": 3, "unit": "weeks"}),
     "a period within one month": extended(valuePeriod={"start": "2025-02-02", "end": "2025-02"}),
+    "a period from a time to its day": extended(valuePeriod={"start": "2025-02-02T23:00:00-10:00", "end": "2025-02-02"}),
+    "a question": form(type="choice", answerOption=[{"valueString": "a"}], repeats=True),
+    "a conditional question": {
+        "resourceType": "Questionnaire", "status": "draft", "item": [
+            {"linkId": "1", "type": "string", "maxLength": 9, "initial": [{"valueString": "a"}]},
+            {"linkId": "2", "type": "display", "text": "b", "enableBehavior": "all", "enableWhen": [
+                {"question": "1", "operator": "exists", "answerBoolean": True}]}]},
     "a period across offsets": extended(
         valuePeriod={"start": "2025-01-01T23:00:00-10:00", "end": "2025-01-02T10:00:00Z"}
     ),
@@ -244,6 +255,24 @@ INVALID: dict[str, tuple[Any, list[str]]] = {
     "tim-8": (timing(countMax=1), ["ServiceRequest.occurrenceTiming.repeat.countMax"]),
     "tim-9": (timing(offset=1, when=["CM"]), ["ServiceRequest.occurrenceTiming.repeat.offset"]),
     "tim-10": (timing(when=["HS"], timeOfDay=["08:00:00"]), ["ServiceRequest.occurrenceTiming.repeat"]),
+    "que-1, an empty group": (form(type="group"), ["Questionnaire.item[0].item"]),
+    "que-1, 3, 6, 8, 9: display": (
+        form(type="display", item=[{"linkId": "2", "type": "string"}], code=[{"code": "a"}], required=True, repeats=True,
+             readOnly=True, initial=[{"valueBoolean": True}]),
+        [f"Questionnaire.item[0].{name}" for name in ("item", "code", "required", "repeats", "readOnly", "initial")]),
+    "que-2": (form(type="group", item=[{"linkId": "1", "type": "string"}]), ["Questionnaire"]),
+    "que-4": (form(type="choice", answerOption=[{"valueString": "a"}], answerValueSet="http://a.example/v"),
+              ["Questionnaire.item[0]"]),
+    "que-5": (form(type="boolean", answerValueSet="http://a.example/v"), ["Questionnaire.item[0].answerValueSet"]),
+    "que-7": (form(type="string", enableWhen=[{"question": "2", "operator": "exists", "answerString": "a"}]),
+              ["Questionnaire.item[0].enableWhen[0]"]),
+    "que-10": (form(type="choice", maxLength=1), ["Questionnaire.item[0].maxLength"]),
+    "que-11": (form(type="choice", answerOption=[{"valueString": "a"}], initial=[{"valueString": "a"}]),
+               ["Questionnaire.item[0].initial"]),
+    "que-12": (form(type="string", enableWhen=[{"question": q, "operator": "exists", "answerBoolean": True} for q in "234"]),
+               ["Questionnaire.item[0].enableBehavior"]),
+    "que-13": (form(type="string", initial=[{"valueString": "a"}, {"valueString": "b"}]),
+               ["Questionnaire.item[0].initial"]),
     "a missing element of a part": (GOAL | {"note": [{"time": "2025"}]}, ["Goal.note[0].text"]),
     "an entry of a bundle": (
         {"resourceType": "Bundle", "type": "batch", "entry": [{"resource": GOAL | {"lifecycleStatus": "x"}}]},
