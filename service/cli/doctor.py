@@ -1,0 +1,176 @@
+"""mainstay doctor: what is configured, reachable, wrong, and what to do about it."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from service.chart import Chart
+from service.cli import terminal
+from service.cli.ending import FOUND, end
+from service.cli.opened import DEFAULT, configured, database_of, utc_now
+from service.config import Config, ConfigError
+from service.errors import ServiceError
+from service.fhir_answers import Answered
+from service.fhir_client import FHIRClient
+from service.routes.gate import require_safe_binding
+from service.smart import signing_keys
+from service.store.database import Database
+from service.sync.connections import Connection
+from service.sync.engine import Sync
+
+#: A clock that differs by more makes tokens and `_lastUpdated` searches go wrong.
+MOST_SKEW_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One thing that was looked at. to_do: what to do about it; None where all is well."""
+
+    what: str
+    seen: str
+    to_do: str | None = None
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON per thing looked at.")
+def doctor(as_json: bool) -> None:
+    """Say what is configured, reachable and wrong, and what to do. Exit code 1 if anything is wrong."""
+    found = list(examine())
+    rows = [
+        {"": "ok" if one.to_do is None else "!!", "what": one.what, "seen": one.seen, "what to do": one.to_do}
+        for one in found
+    ]
+    if as_json:
+        for one in found:
+            terminal.write_line(
+                {"what": one.what, "ok": one.to_do is None, "seen": one.seen, "to_do": one.to_do}
+            )
+    else:
+        terminal.told(("", "what", "seen", "what to do"), rows, as_json=False)
+    if any(one.to_do for one in found):
+        end(FOUND)
+
+
+def examine() -> Iterator[Seen]:
+    """Look at everything, as far as what comes before it lets it be looked at."""
+    try:
+        config = configured()
+        database = database_of(config)
+    except ConfigError as error:
+        yield Seen("settings", "cannot be used", str(error))
+        return
+    yield Seen("settings", "read from the environment")
+    yield _binding(config)
+    if config.requires_token:
+        yield _signing_keys(config, signing_keys.fetch)
+    yield from _database(database)
+    try:
+        current = database.is_current()
+    except ServiceError:
+        current = False
+    if current:
+        sync = Sync.from_config(config, database, Chart(database, utc_now), utc_now)
+        yield from _connections(config, sync)
+        yield from _states(sync)
+    database.close()
+
+
+def _binding(config: Config) -> Seen:
+    where = f"{config.host}:{config.port}"
+    try:
+        require_safe_binding(config)
+    except ValueError as error:
+        return Seen("address", where, str(error))
+    who = "with a token" if config.requires_token else "without a token, from this machine alone"
+    return Seen("address", f"{where}, {who}")
+
+
+def _signing_keys(config: Config, fetch: Callable[[str], object]) -> Seen:
+    try:
+        keys = fetch(config.auth_jwks_url or "")
+    except (OSError, ValueError):
+        return Seen("signing keys", "cannot be read", "Check MAINSTAY_AUTH_JWKS_URL and the network.")
+    listed = keys.get("keys") if isinstance(keys, dict) else None
+    if not isinstance(listed, list) or not listed:
+        return Seen("signing keys", "none", "MAINSTAY_AUTH_JWKS_URL has to name the issuer's key set.")
+    return Seen("signing keys", f"{len(listed)} of the issuer")
+
+
+def _database(database: Database) -> Iterator[Seen]:
+    kind = "SQLite" if database.is_sqlite else "PostgreSQL"
+    name = database.url.database or ""
+    file = Path(name) if database.is_sqlite and name not in ("", ":memory:") else None
+    if file is not None and not file.exists():
+        yield Seen("database", f"{kind}, not made yet", "Run `mainstay db upgrade`.")
+        return
+    if file is not None and not (os.access(file, os.W_OK) and os.access(file.absolute().parent, os.W_OK)):
+        yield Seen("database", f"{kind}, read only", "Let this user write the file and its directory.")
+        return
+    if file is not None and file.stat().st_mode & 0o077:
+        # Records of people: nobody else on this machine has to read them.
+        yield Seen("database file", "can be read by other users", f"Run `chmod 600 {file}`.")
+    try:
+        revision, current = database.revision(), database.is_current()
+    except ServiceError:
+        yield Seen("database", f"{kind}, cannot be reached", "Check MAINSTAY_DATABASE_URL and the server.")
+        return
+    if current:
+        yield Seen("database", f"{kind}, at revision {revision}")
+    else:
+        yield Seen("database", f"{kind}, at revision {revision or 'none'}", "Run `mainstay db upgrade`.")
+
+
+def _connections(config: Config, sync: Sync) -> Iterator[Seen]:
+    known = {connection.name: connection for connection in sync.connections()}
+    if not known and not config.fhir_base_url:
+        yield Seen("connections", "none; nothing is sent anywhere until `mainstay connection add`")
+    default = known.get(DEFAULT)
+    wanted = (config.fhir_base_url or "").rstrip("/")
+    if default and wanted and default.base_url != wanted:
+        yield Seen(
+            f"connection {DEFAULT}",
+            "leads elsewhere than MAINSTAY_FHIR_BASE_URL",
+            "Unset MAINSTAY_FHIR_BASE_URL, or add the new server under another name.",
+        )
+    for connection in known.values():
+        yield from _connection(sync, connection)
+
+
+def _connection(sync: Sync, connection: Connection) -> Iterator[Seen]:
+    what = f"connection {connection.name}"
+    if connection.token_file is not None:
+        problem = _token_file(Path(connection.token_file))
+        yield Seen(f"{what}, token", problem or "readable", problem and f"Mend {connection.token_file}.")
+    check = sync.check_connection(connection.name)
+    if check.problem:
+        yield Seen(what, check.problem, check.next_step or "Check the address.")
+        return
+    yield Seen(what, f"answers; takes {', '.join(check.writable) or 'nothing'}")
+    asked = FHIRClient(connection.base_url).capabilities()
+    if isinstance(asked, Answered) and asked.server_time is not None:
+        seconds = abs((asked.server_time - utc_now()).total_seconds())
+        wrong = seconds > MOST_SKEW_SECONDS
+        yield Seen(
+            f"{what}, clock", f"{seconds:.0f} s apart", "Set this machine's clock (NTP)." if wrong else None
+        )
+
+
+def _token_file(file: Path) -> str | None:
+    try:
+        mode, token = file.stat().st_mode, file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return "cannot be read"
+    if not token:
+        return "is empty"
+    return "can be read by other users" if mode & 0o077 else None
+
+
+def _states(sync: Sync) -> Iterator[Seen]:
+    summary = sync.summary()
+    states = ", ".join(f"{count} {state}" for state, count in summary.states.items() if count)
+    waiting = [state for state in ("conflict", "rejected", "unmatched") if summary.states.get(state)]
+    to_do = "; ".join(f"`mainstay sync status --state {state}`" for state in waiting)
+    yield Seen("records", states or "none to send", f"They wait for a person: {to_do}." if to_do else None)

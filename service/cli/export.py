@@ -1,0 +1,50 @@
+"""mainstay export: all that the store holds, a line of JSON each."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from fhir_mappings.mappings import BY_RESOURCE_TYPE
+from service import schemas
+from service.chart import Chart, Entry
+from service.cli import terminal
+from service.cli.opened import opened
+from service.cli.patient import PAGE, everyone, row
+
+#: What is referred to comes first, so that loading finds it.
+ORDER = ("Questionnaire", "Goal", "ServiceRequest", "CarePlan", "QuestionnaireResponse")
+
+
+@click.command()
+@click.option("--fhir", is_flag=True, help="As FHIR R4, with the elements that records have no word for.")
+@click.option("--patient", help="Only this patient's records, by our id.")
+def export(fhir: bool, patient: str | None) -> None:
+    """Print all patients, questionnaires and records as NDJSON; `mainstay load` takes it in again.
+
+    Records say what we have words for; what else a server put into a resource is only in --fhir.
+    """
+    with opened() as store:
+        lines = _lines(store.chart, fhir, patient)
+        for line in terminal.progressing("Exporting", lines):
+            terminal.write_line(line)
+
+
+def _lines(chart: Chart, fhir: bool, patient: str | None) -> Iterator[Any]:
+    people = everyone(chart) if patient is None else iter([chart.patient(patient)])
+    for person in people:
+        yield row(person, as_json=True)
+    for resource_type in ORDER:
+        mapping = BY_RESOURCE_TYPE.get(resource_type)
+        for entry in _entries(chart, resource_type, None if mapping is None else patient):
+            yield entry.tree if fhir or mapping is None else schemas.dump(mapping.read(entry.tree))
+
+
+def _entries(chart: Chart, resource_type: str, patient: str | None) -> Iterator[Entry]:
+    after = None
+    while True:
+        page = chart.search(resource_type, patient=patient, limit=PAGE, after=after)
+        yield from page.entries
+        after = page.next_after
+        if after is None:
+            return

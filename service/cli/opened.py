@@ -1,0 +1,78 @@
+"""The store and what works on it, opened as the environment says."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service import logs
+from service.chart import Chart
+from service.config import Config, ConfigError
+from service.errors import Conflict, Unavailable
+from service.store.database import Database
+from service.sync.engine import Sync
+
+#: Who did it, in the history, when the command line did.
+ACTOR = "command-line"
+
+#: The connection that the settings declare.
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """config, store, chart and sync, put together."""
+
+    config: Config
+    database: Database
+    chart: Chart
+    sync: Sync
+
+
+def configured() -> Config:
+    """Read the settings. Raises ConfigError."""
+    return Config.from_env(os.environ)  # noqa: TID251 - handed to the room that reads it
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def database_of(config: Config) -> Database:
+    """Return the database that is configured; nothing is touched yet. Raises ConfigError."""
+    try:
+        return Database(config.database_url)
+    except ValueError as error:
+        raise ConfigError(f"MAINSTAY_DATABASE_URL: {error}") from None
+
+
+@contextmanager
+def opened() -> Iterator[Opened]:
+    """Open the store. Raises Unavailable where its schema is not the one that this version works on."""
+    config = configured()
+    # A person at a terminal is told by the command itself; only what is wrong is worth a log line.
+    logs.configure("WARNING" if config.log_level == "INFO" else config.log_level, config.log_format)
+    database = database_of(config)
+    try:
+        require_current(database)
+        chart = Chart(database, utc_now)
+        sync = Sync.from_config(config, database, chart, utc_now)
+        declare_default(config, sync)
+        yield Opened(config, database, chart, sync)
+    finally:
+        database.close()
+
+
+def declare_default(config: Config, sync: Sync) -> None:
+    """Add the FHIR server that is configured, if there is none of that name yet."""
+    known = {connection.name for connection in sync.connections()}
+    if config.fhir_base_url and DEFAULT not in known:
+        with suppress(Conflict):  # another process may just have done it
+            sync.add_connection(DEFAULT, config.fhir_base_url, config.fhir_token_file)
+
+
+def require_current(database: Database) -> None:
+    """Raise Unavailable unless the schema is the newest."""
+    if not database.is_current():
+        raise Unavailable("the database is not of this version; run `mainstay db upgrade`")

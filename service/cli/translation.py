@@ -1,0 +1,119 @@
+"""One value translated: a record into FHIR, a resource into a record, or what stands in the way."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_mappings import r4
+from fhir_mappings.errors import Finding, InvalidResource, MappingError
+from fhir_mappings.exact_json import Tree
+from fhir_mappings.mappings import BY_RECORD_TYPE, BY_RESOURCE_TYPE
+from service import schemas
+from service.cli.inputs import Item
+from service.errors import ServiceError, to_operation_outcome
+
+OUTCOME = "OperationOutcome"
+
+
+@dataclass(frozen=True)
+class Translated:
+    """What one value became; with findings it is an OperationOutcome in its place.
+
+    resource_type and id: of the value that came in, where it says them.
+    loss: the leaves of the resource that the record has no word for.
+    """
+
+    tree: Tree
+    resource_type: str | None = None
+    id: str | None = None
+    loss: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def translated(item: Item, to: str | None, original: Item | None = None) -> Translated:
+    """Translate one value; nothing is raised for what is wrong with it.
+
+    to: ``fhir`` or ``records``; None is the form that it does not have.
+    original: the resource onto which a record is written.
+    """
+    if item.tree is None:
+        return _refused(item, item.findings)
+    if item.tree.get("resourceType") == OUTCOME:
+        return Translated(item.tree, OUTCOME, _text(item, "id"))
+    try:
+        return _translated(item, item.tree, to, original)
+    except (MappingError, InvalidResource, ServiceError) as error:
+        return _refused(item, findings_of(error))
+    except Exception as error:
+        # A defect of ours with one value must not cost the others; its text could repeat what was said.
+        return _refused(item, [Finding("", f"failed here: {type(error).__name__}", "exception")])
+
+
+def findings_of(error: MappingError | InvalidResource | ServiceError) -> list[Finding]:
+    """Return what a refusal found."""
+    return [error.finding] if isinstance(error, MappingError) else error.findings
+
+
+def is_resource(tree: Tree) -> bool:
+    return "resourceType" in tree
+
+
+def checked_resource(tree: Tree) -> Any:
+    """Return the mapping for a valid resource. Raises for one that is not valid, or that no record says."""
+    type_ = tree.get("resourceType")
+    if isinstance(type_, str) and type_ in r4.RESOURCE_TYPES and type_ not in BY_RESOURCE_TYPE:
+        how = "a Questionnaire is kept as the resource that it is" if type_ == "Questionnaire" else _KNOWN
+        raise MappingError("resourceType", f"{type_} is not translated; {how}", "not-supported")
+    r4.require(tree)
+    return BY_RESOURCE_TYPE[tree["resourceType"]]
+
+
+def _translated(item: Item, tree: Tree, to: str | None, original: Item | None) -> Translated:
+    if is_resource(tree):
+        if original is not None:
+            raise MappingError("resourceType", "is FHIR already; --onto goes with records")
+        mapping = checked_resource(tree)
+        out = tree if to == "fhir" else schemas.dump(mapping.read(tree))
+        return Translated(out, mapping.resource_type, _text(item, "id"), mapping.loss(tree))
+    record = schemas.load(tree)
+    mapping = BY_RECORD_TYPE[type(record).__name__]
+    if to == "records":
+        return Translated(schemas.dump(record), mapping.resource_type, _text(item, "id"))
+    resource = mapping.write(record, _onto(mapping, record, original))
+    if original is None or resource is not original.tree:
+        r4.require(resource)
+    return Translated(resource, mapping.resource_type, _text(item, "id"), mapping.loss(resource))
+
+
+def _onto(mapping: Any, record: Any, original: Item | None) -> Tree | None:
+    """Return the original's resource. Raises unless it says the same thing of the same person."""
+    if original is None:
+        return None
+    if original.tree is None:
+        of_original = [
+            Finding(one.path, f"the original: {one.problem}", one.code) for one in original.findings
+        ]
+        raise InvalidResource(of_original)
+    if original.tree.get("resourceType") != mapping.resource_type:
+        raise MappingError("type", "differs from the original's")
+    r4.require(original.tree)
+    said = mapping.read(original.tree)
+    differing = [name for name in ("id", "subject") if getattr(said, name) != getattr(record, name)]
+    if differing:
+        name = type(record).__name__
+        raise InvalidResource([Finding(f"{name}.{one}", "differs from the original's") for one in differing])
+    tree: Tree = original.tree
+    return tree
+
+
+def _refused(item: Item, findings: list[Finding]) -> Translated:
+    mapping = BY_RECORD_TYPE.get(_text(item, "type") or "")
+    type_ = mapping.resource_type if mapping else _text(item, "resourceType")
+    return Translated(to_operation_outcome(findings), type_, _text(item, "id"), findings=findings)
+
+
+def _text(item: Item, name: str) -> str | None:
+    value = item.tree.get(name) if item.tree is not None else None
+    return value if isinstance(value, str) else None
+
+
+_KNOWN = f"translated are {', '.join(BY_RESOURCE_TYPE)}"
