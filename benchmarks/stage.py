@@ -52,7 +52,7 @@ def goal(subject: str, number: int) -> Tree:
         "target": [
             {
                 "measure": {"coding": [{"system": "http://loinc.org", "code": "41950-7"}], "text": "Steps"},
-                "detailQuantity": {"value": 7500, "unit": "steps", "code": "1"},
+                "detailQuantity": {"value": 7500, "unit": "steps"},
                 "dueDate": "2026-06-30",
             }
         ],

@@ -103,8 +103,8 @@ class Items:
     """A list of elements that are edited within, each a record of its own.
 
     The record's ``id`` is the element's id; its ``key`` is the index in the original,
-    given where the element has no id and holds something that no field reads, for only
-    there does it matter which original an edited item came from.
+    given where the element has no id of its own alone and holds something that no field
+    reads, for only there does it matter which original an edited item came from.
     natural: what names an item among its neighbours, where that is unique in the list.
     """
 
@@ -135,10 +135,9 @@ class Items:
     def put(self, node: Tree, value: Any) -> None:
         originals = self.elements(node)
         readings = list(self._read(node.get(self.name) or [], []))
-        handles = [
-            index if item.id is None else item.id
-            for item, (index, _) in zip(readings, originals, strict=True)
-        ]
+        ids = [item.id for item in readings]
+        handles: dict[Any, int] = {id_: at for at, id_ in enumerate(ids) if id_ and ids.count(id_) == 1}
+        handles |= {index: at for at, (index, _) in enumerate(originals)}
         origins = align(list(value), readings, handles, self.natural)
         for lost in set(range(len(originals))) - set(origins):
             self._refuse_modifier(*originals[lost])
@@ -161,18 +160,22 @@ class Items:
         if type(elements) is not list:
             raise MappingError("", "is not a list")
         read, index = self.mapping.read, 0
-        items = []
+        items: list[Any] = []
+        marked: list[tuple[int, Any]] = []
         try:
             for index in self.pick(elements):
                 passed: Unread = []
                 item = read(elements[index], passed)
                 if passed:
                     unread.append(True)
-                    if item.id is None:
-                        item.__dict__["key"] = index
+                    marked.append((index, item))
                 items.append(item)
         except MappingError as error:
             raise error.under(f"[{index}]") from None
+        ids = [item.id for item in items] if marked else []
+        for index, item in marked:
+            if item.id is None or ids.count(item.id) > 1:
+                item.__dict__["key"] = index
         return tuple(items)
 
     def _write(self, position: int, item: Any) -> Tree:
@@ -197,7 +200,7 @@ class Items:
 def align(
     items: list[Any],
     readings: list[Any],
-    handles: list[Any] | None = None,
+    handles: dict[Any, int] | None = None,
     natural: Callable[[Any], Any] | None = None,
 ) -> list[int | None]:
     """Return for each item the index of its original among the readings, or None if it is new."""
@@ -209,9 +212,8 @@ def align(
         free.discard(reading)
 
     if handles is not None:
-        by_handle = {handle: reading for reading, handle in enumerate(handles)}
         for index, item in enumerate(items):
-            reading = by_handle.get(item.key if item.id is None else item.id)
+            reading = handles.get(item.id if item.key is None else item.key)
             if reading is not None and reading in free:
                 settle(index, reading)
     for index, item in enumerate(items):

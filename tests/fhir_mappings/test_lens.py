@@ -99,6 +99,24 @@ def test_an_edited_item_keeps_what_no_field_reads_wherever_it_moved() -> None:
     ]
 
 
+def test_two_items_with_one_id_keep_what_is_theirs() -> None:
+    targets = [
+        {"id": "t", "measure": STEPS, "extension": [{"url": "urn:x", "valueString": text}]}
+        for text in ("a", "b")
+    ]
+    tree = goal(target=targets)
+    first, second = GOAL.read(tree).targets
+    due = records.Choice("date", "2027")
+    after = edited(tree, targets=(first, dataclasses.replace(second, due=due)))
+    assert after["target"] == [targets[0], {**targets[1], "dueDate": "2027"}]
+
+
+def test_a_new_item_takes_over_nothing_of_the_one_it_replaces() -> None:
+    tree = goal(target=[{"measure": STEPS, "extension": [{"url": "urn:x", "valueString": "old"}]}])
+    new = records.Target(measure=records.CodeableConcept(text="Stairs"))
+    assert edited(tree, targets=(new,))["target"] == [{"measure": {"text": "Stairs"}}]
+
+
 def test_an_item_has_a_key_only_where_it_holds_something_unread() -> None:
     tree = goal(
         target=[
