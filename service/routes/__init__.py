@@ -1,30 +1,19 @@
 """HTTP in and out: one blueprint per noun, thin views; ``fhir`` is the same records for FHIR clients."""
 
-from service.routes import (
-    connections,
-    documents,
-    fhir,
-    operations,
-    patients,
-    questionnaires,
-    synchronisation,
-    translate,
-)
 from service.routes.blueprint import Noun
+from service.routes.connections import blueprint as connections
+from service.routes.documents import blueprint as documents
+from service.routes.fhir import blueprint as fhir
+from service.routes.operations import blueprint as operations
+from service.routes.patients import blueprint as patients
+from service.routes.questionnaires import blueprint as questionnaires
 from service.routes.records import NOUNS, record_blueprint
+from service.routes.synchronisation import blueprint as synchronisation
+from service.routes.translate import blueprint as translate
 
 
 def blueprints() -> list[Noun]:
     """Return all routes, in the order of the documentation."""
     records = [record_blueprint(noun, record_type) for noun, record_type in NOUNS.items()]
-    return [
-        patients.blueprint,
-        *records,
-        questionnaires.blueprint,
-        translate.blueprint,
-        synchronisation.blueprint,
-        connections.blueprint,
-        fhir.blueprint,
-        operations.blueprint,
-        documents.blueprint,
-    ]
+    acts = [translate, synchronisation, connections]
+    return [patients, *records, questionnaires, *acts, fhir, operations, documents]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from fhir_mappings.errors import Finding, InvalidResource, MappingError
@@ -38,8 +38,11 @@ def install(app: Flask) -> None:
 def http_error(error: HTTPException) -> Response:
     """Answer for what the framework refuses: unknown paths, methods, bodies that are too large."""
     status = error.code or 500
-    # The description is werkzeug's own fixed sentence for the status, never ours.
-    finding = Finding("", type(error).description or error.name, _CODES.get(status, "processing"))
+    # The description of the class is werkzeug's own fixed sentence; that of an instance may hold values.
+    problem = type(error).description or error.name
+    if status == 405 and request.method == "DELETE":
+        problem = "nothing is deleted here; withdraw it: update its status to entered-in-error"
+    finding = Finding("", problem, _CODES.get(status, "processing"))
     response = _outcome(status, [finding])
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
