@@ -11,7 +11,7 @@ from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import JSONTextError
 from service import schemas
-from service.errors import InvalidInput, PreconditionRequired, UnsupportedMedia
+from service.errors import InvalidInput, PreconditionRequired, TooLarge, UnsupportedMedia
 
 _TAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 # PostgreSQL can't hold NUL, and no identifier, status or date has a control character.
@@ -25,9 +25,17 @@ def json_body(*media_types: str) -> Any:
     if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise UnsupportedMedia("JSON is sent in UTF-8")
     try:
-        return exact_json.parse(request.get_data(cache=False))
+        return exact_json.parse(_whole_body())
     except JSONTextError as error:
         raise InvalidInput(Finding("", error.problem, "structure")) from None
+
+
+def _whole_body() -> bytes:
+    raw = request.get_data(cache=False)
+    # A body of unannounced length is cut off at the limit without a word, and what is left might parse.
+    if len(raw) > (request.content_length or 0) and len(raw) >= (request.max_content_length or 0):
+        raise TooLarge("the body is larger than is read here")
+    return raw
 
 
 def if_match(*, required: bool) -> int | None:

@@ -36,6 +36,8 @@ class PartSchema(Schema):
         Only the keys that are there are walked: marshmallow walks all fields of all parts,
         which costs three times as much.
         """
+        if type(data) is not dict:
+            raise ValidationError("must be an object")
         values: dict[str, Any] = {}
         problems: dict[str, Any] = {}
         for name, value in data.items():

@@ -108,7 +108,9 @@ def test_search_finds_by_each_parameter(api, patient, clock):
     assert found(api, "_lastUpdated=2026-03") == [one, two]
     assert found(api, "_lastUpdated=gt2026-03-02") == found(api, "_lastUpdated=ge2026-03-03") == [two]
     assert found(api, "_lastUpdated=le2026-03-02") == found(api, "_lastUpdated=lt2026-03-03") == [one]
-    assert found(api, "_lastUpdated=ge2026-03-02T09:30:00%2B01:00&_lastUpdated=lt2026-03-03T08:30:00Z") == [one]
+    assert found(api, "_lastUpdated=ge2026-03-02T09:30:00%2B01:00&_lastUpdated=lt2026-03-03T08:30:00Z") == [
+        one
+    ]
 
 
 def test_a_search_is_read_page_by_page_by_its_links(api, patient):

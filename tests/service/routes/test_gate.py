@@ -125,7 +125,10 @@ def test_a_token_for_one_patient_writes_that_patients_records_only(two):
         assert api.post("/api/v1/goals", goal(others, subject=subject)).status == 403
         assert api.post("/fhir/Goal", fhir_goal(others, subject=subject)).status == 403
         read = api.get(f"/api/v1/goals/{own_goal}")
-        assert api.put(f"/api/v1/goals/{own_goal}", {**read.json, "subject": subject}, If_Match=read.etag).status == 403
+        assert (
+            api.put(f"/api/v1/goals/{own_goal}", {**read.json, "subject": subject}, If_Match=read.etag).status
+            == 403
+        )
     resource = {**fhir_goal(own), "id": others_goal}
     assert api.put(f"/fhir/Goal/{others_goal}", resource, If_Match='W/"1"').status == 404
     assert api.put(f"/api/v1/goals/{others_goal}", goal(own), If_Match='W/"1"').status == 404
