@@ -51,7 +51,7 @@ def draft(
 def _update(job: Job, addresses: Addresses, base: Tree | None, capabilities: Capabilities) -> Draft | Verdict:
     known = job.known
     here = to_there(job.tree, addresses, known.server_id)
-    before = to_there(base, addresses, known.server_id) if base else known.tree
+    before = to_there(base, addresses, known.server_id) if base else _as_if_common(known.tree, here)
     try:
         tree = onto(before, here, known.tree)
     except MappingError as error:
@@ -65,6 +65,15 @@ def _update(job: Job, addresses: Addresses, base: Tree | None, capabilities: Cap
     if findings:
         return rejected(job, Reason.NOT_VALID, to_operation_outcome(findings))
     return Draft(job, Entry(job.record_id, tree, version=known.server_version or ""))
+
+
+def _as_if_common(body: Tree, here: Tree) -> Tree:
+    """Return a copy as the common base where none is known: what differs here was changed here.
+
+    Not so what servers add on their own: tags in meta, a narrative.
+    """
+    before = {name: value for name, value in body.items() if name not in ("meta", "text")}
+    return before | {name: here[name] for name in ("meta", "text") if name in here}
 
 
 def without_cycle(job: Job, cycle: Mapping[str, Job], system: str, there: Set[str]) -> tuple[Job, bool]:

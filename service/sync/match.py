@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from fhir_mappings.exact_json import Tree
@@ -97,59 +98,50 @@ class Matcher:
     def _keep_patients(self, fresh: dict[str, Match]) -> dict[str, Match]:
         now = self._clock()
         with self._database.begin() as session:
-            taken = set(
-                session.scalars(
-                    select(PatientLink.server_id).where(
-                        PatientLink.connection_id == self._connection_id,
-                        PatientLink.server_id.in_([m.server_id for m in fresh.values() if m.server_id]),
-                    )
+            holders: dict[str | None, str] = {}
+            wanted = [match.server_id for match in fresh.values() if match.server_id]
+            for row in session.execute(
+                select(PatientLink.server_id, PatientLink.patient_id).where(
+                    PatientLink.connection_id == self._connection_id, PatientLink.server_id.in_(wanted)
                 )
-            )
+            ):
+                holders[row.server_id] = row.patient_id
             settled: dict[str, Match] = {}
             for patient_id, match in fresh.items():
-                if match.server_id in taken:
+                if match.server_id and holders.setdefault(match.server_id, patient_id) != patient_id:
                     match = Match(reason=Reason.IDENTIFIER_TAKEN)
-                elif match.server_id:
-                    taken.add(match.server_id)
                 settled[patient_id] = match
-            where = PatientLink.connection_id == self._connection_id
-            session.execute(delete(PatientLink).where(where, PatientLink.patient_id.in_(settled)))
-            session.execute(
-                insert(PatientLink),
-                [
-                    {"patient_id": one, "connection_id": self._connection_id, **_columns(match, now)}
-                    for one, match in settled.items()
-                ],
-            )
+            rows = [{"patient_id": one, **_columns(match, now)} for one, match in settled.items()]
+            self._upsert(session, PatientLink, ["patient_id", "connection_id"], rows)
         return settled
+
+    def _upsert(
+        self,
+        session: Session,
+        table: type[PatientLink] | type[ReferenceLink],
+        key: list[str],
+        rows: list[dict[str, Any]],
+    ) -> None:
+        # Another worker may be looking for the same ones at this moment.
+        dialect_insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        statement = dialect_insert(table)
+        changed = {name: statement.excluded[name] for name in ("server_id", "state", "reason", "checked_at")}
+        session.execute(
+            statement.on_conflict_do_update(index_elements=key, set_=changed),
+            [{**row, "connection_id": self._connection_id} for row in rows],
+        )
 
     def _keep_references(self, matches: dict[Logical, Match]) -> None:
         if not matches:
             return
         now = self._clock()
+        key = ["connection_id", "resource_type", "system", "value"]
+        rows = [
+            {"resource_type": one[0], "system": one[1], "value": one[2], **_columns(match, now)}
+            for one, match in matches.items()
+        ]
         with self._database.begin() as session:
-            for resource_type, system, value in matches:
-                session.execute(
-                    delete(ReferenceLink).where(
-                        ReferenceLink.connection_id == self._connection_id,
-                        ReferenceLink.resource_type == resource_type,
-                        ReferenceLink.system == system,
-                        ReferenceLink.value == value,
-                    )
-                )
-            session.execute(
-                insert(ReferenceLink),
-                [
-                    {
-                        "connection_id": self._connection_id,
-                        "resource_type": one[0],
-                        "system": one[1],
-                        "value": one[2],
-                        **_columns(match, now),
-                    }
-                    for one, match in matches.items()
-                ],
-            )
+            self._upsert(session, ReferenceLink, key, rows)
 
 
 def token(system: str, value: str) -> str:

@@ -237,7 +237,9 @@ class Sender:
         if not lost or self._desk.report.problem:
             return verdicts
         told = self._resolver.told(lost)
-        return [told.get(one.job.record_id, one) for one in verdicts]
+        # A search that failed says nothing: what was unknown stays so.
+        sure = {record_id: one for record_id, one in told.items() if one.when is not When.LATER}
+        return [sure.get(one.job.record_id, one) for one in verdicts]
 
     def _settle(self, verdicts: list[Verdict]) -> None:
         self._book.settle(verdicts)

@@ -25,7 +25,9 @@ def client() -> FHIRClient:
 
 
 @contextmanager
-def raw_server(answer: bytes, *, then: Callable[[socket.socket], None] = socket.socket.close) -> Iterator[str]:
+def raw_server(
+    answer: bytes, *, then: Callable[[socket.socket], None] = socket.socket.close
+) -> Iterator[str]:
     """A server that says these bytes to whatever it is asked."""
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -106,7 +108,9 @@ def test_a_server_that_stops_in_the_middle_of_its_answer_leaves_it_unknown() -> 
         ('{"resourceType": "Go', "application/fhir+json"),
     ],
 )
-def test_an_answer_that_is_not_fhir_leaves_it_unknown(client: FHIRClient, body: str, content_type: str) -> None:
+def test_an_answer_that_is_not_fhir_leaves_it_unknown(
+    client: FHIRClient, body: str, content_type: str
+) -> None:
     responses.post(f"{BASE}/Goal", body, status=201, content_type=content_type)
     outcome = client.create(GOAL)
     assert isinstance(outcome, Unknown)
@@ -153,7 +157,9 @@ def test_a_create_that_is_answered_with_nothing_still_tells_where(client: FHIRCl
 
 @responses.activate
 def test_an_update_names_the_version_that_it_replaces(client: FHIRClient) -> None:
-    responses.put(f"{BASE}/Goal/1", json={**GOAL, "meta": {"versionId": "4"}}, headers={"ETag": '"4"'}, **FHIR)
+    responses.put(
+        f"{BASE}/Goal/1", json={**GOAL, "meta": {"versionId": "4"}}, headers={"ETag": '"4"'}, **FHIR
+    )
     outcome = client.update(GOAL, version="3")
     assert isinstance(outcome, Answered)
     assert outcome.version == "4"
@@ -197,7 +203,9 @@ def page(*resources: object, next_url: str | None = None) -> dict[str, object]:
 @responses.activate
 def test_a_search_follows_pages_and_shows_each_resource_once(client: FHIRClient) -> None:
     newer = {**GOAL, "meta": {"versionId": "2"}}
-    responses.get(f"{BASE}/Goal", json=page(GOAL, {"resourceType": "Goal", "id": "2"}, next_url=f"{BASE}?p=2"))
+    responses.get(
+        f"{BASE}/Goal", json=page(GOAL, {"resourceType": "Goal", "id": "2"}, next_url=f"{BASE}?p=2")
+    )
     responses.get(f"{BASE}?p=2", json=page(newer, {"resourceType": "OperationOutcome", "id": "x"}))
     result = client.search("Goal", {"patient": "7"})
     assert isinstance(result, Found)
