@@ -1,0 +1,131 @@
+"""A backup is whole, of one moment, and comes back as it was, on either engine."""
+
+import gzip
+import os
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from service.chart import Chart
+from service.errors import Conflict, InvalidInput
+from service.store.backup import backup, restore
+from service.store.database import Database
+from tests import builders
+from tests.clock import START, Clock
+from tests.databases import connect, contents, opened, patient
+
+
+@pytest.fixture
+def filled(chart: Chart, database: Database) -> Database:
+    """A database with a row in the tables that acts write, numbers and letters of all sorts in them."""
+    connect(database)
+    person = patient(chart)
+    entry = chart.create(builders.goal(person, statusReason='é\u2028"\\\U0001f98a'), "nurse")
+    chart.withdraw(entry.id, "jo")
+    chart.create(builders.questionnaire(), "nurse")
+    return database
+
+
+@pytest.fixture
+def file(filled: Database, tmp_path: Path) -> Path:
+    path = tmp_path / "backup.gz"
+    backup(filled, path, START)
+    return path
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_a_backup_restores_into_either_engine(
+    filled: Database, file: Path, tmp_path: Path, engine: str, request: pytest.FixtureRequest
+) -> None:
+    if engine == "sqlite":
+        url = f"sqlite:///{tmp_path / 'other.db'}"
+    else:
+        postgres = request.getfixturevalue("postgres")
+        empty = postgres.empty_database()
+        url = empty.__enter__()
+        request.addfinalizer(lambda: empty.__exit__(None, None, None))
+    other = Database(url)
+    summary = restore(other, file)
+    assert contents(other) == contents(filled)
+    assert summary.counts["history"] == 3
+    chart = Chart(other, Clock())
+    assert chart.search("Goal").total == 1
+    other.close()
+
+
+def test_only_the_owner_can_read_a_backup(file: Path) -> None:
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_database_that_is_not_empty_is_left_as_it_is(filled: Database, file: Path) -> None:
+    before = contents(filled)
+    with pytest.raises(Conflict, match="empty"):
+        restore(filled, file)
+    assert contents(filled) == before
+
+
+def lines_of(raw: bytes) -> list[bytes]:
+    return gzip.decompress(raw).splitlines(keepends=True)
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut off": lambda raw: raw[:-30],
+    "empty": lambda raw: raw[:0],
+    "not gzip": lambda raw: b"records" + raw,
+    "some bytes": lambda raw: raw[:400] + bytes(20) + raw[420:],
+    "a letter": lambda raw: gzip.compress(gzip.decompress(raw).replace(b"vegetable", b"vegetables")),
+    "a row less": lambda raw: gzip.compress(b"".join(lines_of(raw)[:-3] + lines_of(raw)[-2:])),
+    "no trailer": lambda raw: gzip.compress(b"".join(lines_of(raw)[:-1])),
+    "another file": lambda raw: gzip.compress(b'{"format":"x"}\n{}\n'),
+    "another version": lambda raw: gzip.compress(
+        gzip.decompress(raw).replace(b'"version":1', b'"version":2', 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_backup_is_refused_and_nothing_of_it_stays(file: Path, tmp_path: Path, damage: str) -> None:
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    with opened(f"sqlite:///{tmp_path / 'other.db'}") as other:
+        before = contents(other)
+        with pytest.raises(InvalidInput):
+            restore(other, file)
+        assert contents(other) == before
+
+
+def test_a_backup_that_fails_leaves_the_last_one_and_nothing_else(
+    filled: Database, file: Path, tmp_path: Path
+) -> None:
+    whole = file.read_bytes()
+
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backup(filled, file, START, interrupted)
+    assert file.read_bytes() == whole
+    assert [name for name in os.listdir(tmp_path) if "partial" in name] == []
+
+
+def test_a_backup_shows_one_moment_while_others_write(filled: Database, chart: Chart, tmp_path: Path) -> None:
+    person = patient(chart)
+    wrote = threading.Event()
+
+    def write_meanwhile(_: int) -> None:
+        if not wrote.is_set():
+            thread = threading.Thread(target=lambda: chart.create(builders.goal(person), "nurse"))
+            thread.start()
+            thread.join()
+            wrote.set()
+
+    for _ in range(600):
+        chart.create(builders.goal(person), "nurse")
+    before = contents(filled)
+    backup(filled, tmp_path / "b.gz", START, write_meanwhile)
+    assert contents(filled) != before
+    with opened(f"sqlite:///{tmp_path / 'other.db'}") as other:
+        restore(other, tmp_path / "b.gz")
+        assert contents(other) == before
