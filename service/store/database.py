@@ -99,7 +99,7 @@ def _alembic() -> AlembicConfig:
 def _with_driver(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError("the database URL cannot be read") from None
     backend = parsed.get_backend_name()
     if backend == "postgres" or parsed.drivername == "postgresql":

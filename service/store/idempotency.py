@@ -11,9 +11,8 @@ Used in the transaction of the create itself::
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
-from sqlalchemy import CursorResult, delete
+from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -48,7 +47,7 @@ def begin(session: Session, key: Key, now: datetime) -> Answer | None:
     Raises Conflict when the key was used for another request.
     """
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    taken = session.execute(
+    taken = session.scalar(
         insert(IdempotencyKey)
         .values(
             principal=key.principal,
@@ -58,8 +57,9 @@ def begin(session: Session, key: Key, now: datetime) -> Answer | None:
             created_at=now,
         )
         .on_conflict_do_nothing()
+        .returning(IdempotencyKey.key)
     )
-    if cast("CursorResult[object]", taken).rowcount == 1:
+    if taken is not None:
         return None
     row = session.get_one(IdempotencyKey, (key.principal, key.route, key.key))
     if row.request_hash != key.request_hash:
