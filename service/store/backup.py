@@ -44,9 +44,7 @@ class Summary:
         return sum(self.counts.values())
 
 
-def backup(
-    database: Database, path: Path, now: datetime, progress: Callable[[int], None] | None = None
-) -> Summary:
+def backup(database: Database, path: Path, progress: Callable[[int], None] | None = None) -> Summary:
     """Write everything to a file that only its owner can read; it has its name only once it is whole.
 
     progress: told the number of rows each time that some were written.
@@ -58,7 +56,7 @@ def backup(
     try:
         with database.read() as session, open(partial, "xb", opener=_private) as file:
             summary = _counted(session)
-            header = _header(revision, now, summary)
+            header = _header(revision, summary)
             with gzip.GzipFile(filename="", fileobj=file, mode="wb") as packed:
                 for line in _signed(_lines(session, header, progress)):
                     packed.write(line)
@@ -117,12 +115,11 @@ def _counted(session: Session) -> Summary:
     return Summary({name: session.scalar(count.select_from(table)) or 0 for name, table in _TABLES.items()})
 
 
-def _header(revision: str | None, now: datetime, summary: Summary) -> dict[str, Any]:
+def _header(revision: str | None, summary: Summary) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "revision": revision,
-        "made_at": now.isoformat(),
         "columns": {name: [column.name for column in table.columns] for name, table in _TABLES.items()},
         "rows": summary.counts,
     }

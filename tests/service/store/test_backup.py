@@ -14,7 +14,7 @@ from service.errors import Conflict, InvalidInput
 from service.store.backup import backup, restore
 from service.store.database import Database
 from tests import builders
-from tests.clock import START, Clock
+from tests.clock import Clock
 from tests.databases import connect, contents, opened, patient
 
 
@@ -32,7 +32,7 @@ def filled(chart: Chart, database: Database) -> Database:
 @pytest.fixture
 def file(filled: Database, tmp_path: Path) -> Path:
     path = tmp_path / "backup.gz"
-    backup(filled, path, START)
+    backup(filled, path)
     return path
 
 
@@ -105,7 +105,7 @@ def test_a_backup_that_fails_leaves_the_last_one_and_nothing_else(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        backup(filled, file, START, interrupted)
+        backup(filled, file, interrupted)
     assert file.read_bytes() == whole
     assert [name for name in os.listdir(tmp_path) if "partial" in name] == []
 
@@ -124,7 +124,7 @@ def test_a_backup_shows_one_moment_while_others_write(filled: Database, chart: C
     for _ in range(600):
         chart.create(builders.goal(person), "nurse")
     before = contents(filled)
-    backup(filled, tmp_path / "b.gz", START, write_meanwhile)
+    backup(filled, tmp_path / "b.gz", write_meanwhile)
     assert contents(filled) != before
     with opened(f"sqlite:///{tmp_path / 'other.db'}") as other:
         restore(other, tmp_path / "b.gz")
