@@ -14,7 +14,7 @@ blueprint = Noun(
 
 
 @blueprint.route("/openapi.yaml")
-@blueprint.response(200, {"type": "string"}, content_type="application/yaml")
+@blueprint.response(200, {"type": "object"}, content_type="application/yaml")
 def openapi() -> Response:
     """Return this document"""
     return Response(as_yaml(current_app.extensions["openapi"]), content_type="application/yaml")

@@ -24,7 +24,11 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "Questionnaire": {**_COMMON, "status": "token", "url": "uri"},
 }
 #: About the answer, not about what is sought.
-RESULT_PARAMETERS = frozenset({"_count", "_after", "_format", "_pretty", "_summary", "_total"})
+RESULT_PARAMETERS = frozenset(
+    {"_count", "_after", "_format", "_pretty", "_summary", "_total", "_totalMethod"}
+)
+#: Read elsewhere, or without effect: our answers are one line, and the total is always exact.
+_WITHOUT_EFFECT = frozenset({"_format", "_pretty", "_total", "_totalMethod"})
 
 MOST_PER_PAGE = 200
 _DEFAULT_PER_PAGE = 50
@@ -80,7 +84,7 @@ def _refuse_unknown(resource_type: str, name: str) -> None:
 
 def _with(search: Search, name: str, value: str) -> Search:
     """Return the search narrowed by one parameter."""
-    if name in ("_format", "_pretty", "_total"):
+    if name in _WITHOUT_EFFECT:
         return search
     if name == "_lastUpdated":
         return _updated(search, value)

@@ -1,0 +1,25 @@
+"""The app behind a real socket on loopback, for clients that cannot speak to an app in-process."""
+
+import threading
+from contextlib import contextmanager
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+
+class Quiet(WSGIRequestHandler):
+    def log(self, type, message, *args):
+        pass
+
+
+@contextmanager
+def served(app):
+    """Serve the app on a free port; yield its base URL."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

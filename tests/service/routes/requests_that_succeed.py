@@ -1,0 +1,117 @@
+"""For each documented operation a request that has to be answered with 2xx."""
+
+from service.routes.fhir_search import PARAMETERS
+from service.routes.records import NOUNS
+from tests.service.routes.world import IDENTIFIER
+
+TYPE_OF = {
+    "goals": "Goal",
+    "care-plans": "CarePlan",
+    "activities": "ServiceRequest",
+    "questionnaire-responses": "QuestionnaireResponse",
+    "questionnaires": "Questionnaire",
+}
+VERSION_1 = {"If-Match": 'W/"1"'}
+
+
+def _plain(world):
+    return {}
+
+
+def _record(resource_type, **more):
+    def made(world):
+        return {"path_parameters": {"record_id": world.created(resource_type)["id"]}, **more}
+
+    return made
+
+
+def _noun(noun):
+    resource_type = TYPE_OF[noun]
+    base, one = f"/api/v1/{noun}", f"/api/v1/{noun}/{{record_id}}"
+
+    def body(world):
+        return world.record(noun) if noun in NOUNS else world.questionnaire()
+
+    def put(world):
+        created = world.created(resource_type)
+        current = world.api.get(f"{base}/{created['id']}").json
+        parameters = {"record_id": created["id"]}
+        return {"path_parameters": parameters, "headers": VERSION_1, "body": current}
+
+    return {
+        f"GET {base}": lambda world: {"query": {"limit": 2}},
+        f"POST {base}": lambda world: {"body": body(world), "headers": {"Idempotency-Key": f"key-{noun}"}},
+        f"GET {one}": _record(resource_type),
+        f"PUT {one}": put,
+        f"POST {one}/withdraw": _record(resource_type, headers=VERSION_1),
+        f"GET {one}/history": _record(resource_type),
+    }
+
+
+def _fhir(resource_type):
+    base, one = f"/fhir/{resource_type}", f"/fhir/{resource_type}/{{record_id}}"
+
+    def put(world):
+        created = world.created(resource_type)
+        return {"path_parameters": {"record_id": created["id"]}, "headers": VERSION_1, "body": created}
+
+    def version(world):
+        return {"path_parameters": {"record_id": world.created(resource_type)["id"], "version_id": "1"}}
+
+    return {
+        f"GET {base}": lambda world: {"query": {"_lastUpdated": "ge2026", "_count": 2}},
+        f"POST {base}": lambda world: {"body": world.resource(resource_type)},
+        f"GET {one}": _record(resource_type),
+        f"PUT {one}": put,
+        f"GET {one}/_history": _record(resource_type),
+        f"GET {one}/_history/{{version_id}}": version,
+    }
+
+
+def _conflict(world):
+    return {"path_parameters": {"conflict_id": world.conflict()}}
+
+
+def _retry(world):
+    created = world.created("Goal")
+    world.run()
+    return {"path_parameters": {"record_id": created["id"]}}
+
+
+REQUESTS = {
+    "GET /api/v1/patients": lambda world: {"query": {"identifier": "{system}|{value}".format(**IDENTIFIER)}},
+    "POST /api/v1/patients": lambda world: {"body": {"identifiers": [{"system": "s", "value": "v"}]}},
+    "GET /api/v1/patients/{patient_id}": lambda world: {"path_parameters": {"patient_id": world.patient}},
+    "POST /api/v1/translate": lambda world: {"body": {"resource": world.resource("Goal")}},
+    "GET /api/v1/sync/status": lambda world: {"query": {"connection": "clinic", "state": "pending"}},
+    "GET /api/v1/sync/summary": lambda world: {"query": {"connection": "clinic"}},
+    "POST /api/v1/sync/run": lambda world: {"body": {"direction": "pull"}},
+    "GET /api/v1/sync/invalid": _plain,
+    "POST /api/v1/sync/records/{record_id}/retry": _retry,
+    "GET /api/v1/sync/conflicts": _plain,
+    "GET /api/v1/sync/conflicts/{conflict_id}": _conflict,
+    "POST /api/v1/sync/conflicts/{conflict_id}/resolution": lambda world: {
+        **_conflict(world),
+        "body": {"keep": "there"},
+    },
+    "GET /api/v1/connections": _plain,
+    "POST /api/v1/connections": lambda world: {
+        "body": {"name": "other", "base_url": "http://127.0.0.1:9/fhir"}
+    },
+    "GET /api/v1/connections/{name}": lambda world: {"path_parameters": {"name": "clinic"}},
+    "POST /api/v1/connections/{name}/check": lambda world: {"path_parameters": {"name": "clinic"}},
+    "GET /fhir/metadata": _plain,
+    "GET /fhir/Patient": lambda world: {"query": {"identifier": "{system}|{value}".format(**IDENTIFIER)}},
+    "GET /fhir/Patient/{patient_id}": lambda world: {"path_parameters": {"patient_id": world.patient}},
+    "GET /healthz": _plain,
+    "GET /readyz": _plain,
+    "GET /metrics": _plain,
+    "GET /openapi.yaml": _plain,
+    "GET /docs": _plain,
+}
+for _name in TYPE_OF:
+    REQUESTS |= _noun(_name)
+for _type in PARAMETERS:
+    if _type != "Patient":
+        REQUESTS |= _fhir(_type)
+    REQUESTS[f"POST /fhir/{_type}/_search"] = lambda world: {"body": {"_count": 1}}

@@ -1,0 +1,79 @@
+"""A service in full use, for tests that try every operation: records, a FHIR server, conflicts."""
+
+from service.app import create_app
+from service.config import Config
+from service.routes.described import EXAMPLES
+from service.routes.fhir_documented import EXAMPLES as RESOURCES
+from service.routes.questionnaires import EXAMPLE as QUESTIONNAIRE
+from service.routes.records import NOUNS
+from tests.clock import Clock
+from tests.service.routes.api import GUARDED, Api, published_keys, token
+
+IDENTIFIER = {"system": "https://clinic.example/patients", "value": "MS-1"}
+
+
+class World:
+    """The app, a patient, and a FHIR server that knows the patient too."""
+
+    def __init__(self, database, sandbox, sandbox_url):
+        clock = Clock()
+        self.app = create_app(Config(**GUARDED), database=database, clock=clock, fetch_keys=published_keys)
+        self.bearer = token()
+        self.api = Api(self.app, self.bearer)
+        self.there = Api(sandbox)
+        self.there_url = f"{sandbox_url}/fhir"
+        self.patient = self.api.register(IDENTIFIER["value"])
+        self.subject = {"reference": f"Patient/{self.patient}"}
+        self._made = 0
+        assert (
+            self.there.post("/fhir/Patient", {"resourceType": "Patient", "identifier": [IDENTIFIER]}).status
+            == 201
+        )
+        self.connect("clinic")
+
+    def connect(self, name):
+        answer = self.api.post("/api/v1/connections", {"name": name, "base_url": self.there_url})
+        assert answer.status == 201, answer
+
+    def resource(self, resource_type):
+        """A new resource that the FHIR face has to take."""
+        body = dict(RESOURCES[resource_type])
+        if "subject" in body:
+            body["subject"] = self.subject
+        return self._with_own_url(body)
+
+    def questionnaire(self):
+        return self._with_own_url(dict(QUESTIONNAIRE))
+
+    def _with_own_url(self, body):
+        self._made += 1
+        return {**body, "url": f"{body['url']}-{self._made}"} if "url" in body else body
+
+    def record(self, noun):
+        """A new record that its noun has to take."""
+        return {**EXAMPLES[NOUNS[noun]], "subject": self.subject}
+
+    def created(self, resource_type):
+        """The resource of a new record, as a FHIR client sees it."""
+        answer = self.api.post(f"/fhir/{resource_type}", self.resource(resource_type))
+        assert answer.status == 201, answer
+        return answer.json
+
+    def run(self):
+        answer = self.api.post("/api/v1/sync/run", {"connection": "clinic"})
+        assert (answer.status, answer.json["problem"]) == (200, None), answer
+
+    def conflict(self):
+        """The id of a new conflict: the same goal changed here and there."""
+        goal = self.created("Goal")
+        self.run()
+        rows = self.api.get(f"/api/v1/sync/status?patient={self.patient}&limit=200").json["items"]
+        server_id = next(row["server_id"] for row in rows if row["record_id"] == goal["id"])
+        copy = self.there.get(f"/fhir/Goal/{server_id}").json
+        changed = {**copy, "description": {"text": "Changed there"}}
+        assert self.there.put(f"/fhir/Goal/{server_id}", changed).status == 200
+        here = {**goal, "description": {"text": "Changed here"}}
+        assert self.api.put(f"/fhir/Goal/{goal['id']}", here, If_Match='W/"1"').status == 200
+        self.run()
+        conflicts = self.api.get("/api/v1/sync/conflicts?limit=200").json["items"]
+        return next(conflict["id"] for conflict in conflicts if conflict["record_id"] == goal["id"])
