@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, delete, insert, update
+from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from service.chart import trees
 from service.chart.entries import Entry
-from service.errors import VersionConflict
 from service.store import outbox, tables
 
 
@@ -43,17 +42,11 @@ def add(session: Session, tree: Tree, patient_id: str | None, act: Act) -> Entry
 
 
 def change(session: Session, record: tables.Record, tree: Tree, act: Act) -> Entry:
-    """Store the next version of a record."""
+    """Store the next version of a record that is held against others (``conditions.current_of``)."""
     columns = _columns(tree) | {"version": record.version + 1, "updated_at": act.at}
-    changed = session.execute(
-        update(tables.Record)
-        .where(tables.Record.id == record.id, tables.Record.version == record.version)
-        .values(**columns)
-        .execution_options(synchronize_session=False)
-    )
-    if cast("CursorResult[object]", changed).rowcount != 1:
-        raise VersionConflict("Somebody else changed this record in the meantime")
-    session.refresh(record)
+    for name, value in columns.items():
+        setattr(record, name, value)
+    session.flush()
     session.execute(delete(tables.RecordIdentifier).where(tables.RecordIdentifier.record_id == record.id))
     _identify(session, tree)
     return _written(session, tree, record.patient_id, columns, act)
