@@ -144,6 +144,23 @@ def _is_addressed(resource: Any) -> bool:
     )
 
 
+def earliest(server_time: datetime | None, bundle: Tree) -> datetime | None:
+    """Return when a search was made, by the clock that dates resources if the answer tells it.
+
+    A gateway can have another clock than the server behind it; the earlier one misses nothing.
+    """
+    meta = bundle.get("meta")
+    told = meta.get("lastUpdated") if isinstance(meta, dict) else None
+    try:
+        made = datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        return server_time
+    if made is None or made.tzinfo is None:
+        return server_time
+    made = made.astimezone(UTC)
+    return min(made, server_time) if server_time else made
+
+
 def _server_time(date: str | None) -> datetime | None:
     try:
         told = parsedate_to_datetime(date) if date else None

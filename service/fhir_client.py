@@ -30,6 +30,7 @@ from service.fhir_answers import (
     Refused,
     Unknown,
     answered,
+    earliest,
     refused,
     resources_in,
 )
@@ -137,7 +138,7 @@ class FHIRClient:
             next_url = urljoin(f"{self.base_url}/", next_url)
             if not self._is_here(next_url):
                 return Unknown(Cause.FOREIGN_LINK, "the link to the next page leads to another host")
-        return Found(resources_in(bundle), outcome.server_time, next_url)
+        return Found(resources_in(bundle), earliest(outcome.server_time, bundle), next_url)
 
     def _is_here(self, url: str) -> bool:
         return _origin(url) == _origin(self.base_url)
