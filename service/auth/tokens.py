@@ -65,7 +65,7 @@ class KeySource:
         self._tried_at = self._clock()
         try:
             self._keys = KeySet.import_key_set(self._fetch(self._url))
-        except Exception as error:  # noqa: BLE001 - whatever the network or the set holds, old keys serve on
+        except Exception as error:
             _log.warning("signing keys not fetched: %s", type(error).__name__)
             if self._older(self._fetched_at, 24 * self._max_age):
                 self._keys = None

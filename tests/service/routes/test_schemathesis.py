@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings, strategies
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -21,7 +21,7 @@ from service.openapi import PATH
 from service.sandbox import create_sandbox
 from service.store.database import Database
 from tests.service.routes.live import served
-from tests.service.routes.requests_that_succeed import REQUESTS
+from tests.service.routes.requests_that_succeed import REQUESTS, TYPE_OF
 from tests.service.routes.world import World
 
 CHECKS = [
@@ -79,6 +79,13 @@ def reaching_further(world, body):
     return body
 
 
+def known_id(world, label):
+    """Return the id of a record of the operation's type, or else of a goal."""
+    words = label.split()[1].split("/")
+    resource_type = words[2] if words[1] == "fhir" else TYPE_OF.get(words[3], "Goal")
+    return world.known(resource_type)
+
+
 KINDS = [
     pytest.param(label, mode, id=f"{label} {mode.value}")
     for label, operation in OPERATIONS.items()
@@ -97,8 +104,11 @@ def test_no_request_gets_an_undocumented_answer(world, label, mode):
         derandomize=True,
         deadline=None,
     )
-    @given(case=OPERATIONS[label].as_strategy(generation_mode=mode))
-    def attempt(case):
+    @given(case=OPERATIONS[label].as_strategy(generation_mode=mode), at_home=strategies.booleans())
+    def attempt(case, at_home):
+        if at_home and "record_id" in case.path_parameters:
+            case.path_parameters = {**case.path_parameters, "record_id": known_id(world, label)}
+            case.headers = {**case.headers, "If-Match": 'W/"1"'}
         if isinstance(case.body, dict):
             case.body = reaching_further(world, case.body)
         called(world, case)

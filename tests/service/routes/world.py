@@ -25,6 +25,7 @@ class World:
         self.patient = self.api.register(IDENTIFIER["value"])
         self.subject = {"reference": f"Patient/{self.patient}"}
         self._made = 0
+        self._known = {}
         assert (
             self.there.post("/fhir/Patient", {"resourceType": "Patient", "identifier": [IDENTIFIER]}).status
             == 201
@@ -58,6 +59,12 @@ class World:
         answer = self.api.post(f"/fhir/{resource_type}", self.resource(resource_type))
         assert answer.status == 201, answer
         return answer.json
+
+    def known(self, resource_type):
+        """The id of a record that is the same for all who ask."""
+        if resource_type not in self._known:
+            self._known[resource_type] = self.created(resource_type)["id"]
+        return self._known[resource_type]
 
     def run(self):
         answer = self.api.post("/api/v1/sync/run", {"connection": "clinic"})
