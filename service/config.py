@@ -45,7 +45,9 @@ class Config:
     sync_batch_size: int = _setting(50, "records sent to a FHIR server in one request at most", least=1)
     request_timeout_seconds: float = _setting(30.0, "how long to wait for a FHIR server's answer", above=0)
     max_body_bytes: int = _setting(5_000_000, "largest request body that is read", least=1)
-    log_level: str = _setting("INFO", "least level that is logged", among=("DEBUG", "INFO", "WARNING", "ERROR"))
+    log_level: str = _setting(
+        "INFO", "least level that is logged", among=("DEBUG", "INFO", "WARNING", "ERROR")
+    )
     log_format: str = _setting("console", "how log lines are written", among=("console", "json"))
 
     def __post_init__(self) -> None:
@@ -71,7 +73,8 @@ class Config:
     def settings(cls) -> tuple[Setting, ...]:
         """List every setting with its default and meaning, as the README shows them."""
         return tuple(
-            Setting(variable(spec.name), _shown(spec.default), spec.metadata["meaning"]) for spec in fields(cls)
+            Setting(variable(spec.name), _shown(spec.default), spec.metadata["meaning"])
+            for spec in fields(cls)
         )
 
     @property
