@@ -1,5 +1,7 @@
 """The app over a database of the test's own, open and with tokens required."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from service.app import create_app
@@ -10,7 +12,14 @@ from tests.service.routes.api import GUARDED, Api, published_keys, token
 
 @pytest.fixture
 def database(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'mainstay.db'}")
+    with opened(f"sqlite:///{tmp_path / 'mainstay.db'}") as database:
+        yield database
+
+
+@contextmanager
+def opened(url):
+    """Open a database that is ready for use."""
+    database = Database(url)
     database.upgrade()
     yield database
     database.close()

@@ -4,6 +4,7 @@ import pytest
 
 from fhir_mappings import exact_json
 from tests.service.routes.api import fhir_goal, goal
+from tests.service.routes.conftest import opened
 
 WHOLE = """{"resourceType":"Goal","id":"theirs","meta":{"versionId":"77","lastUpdated":"2001-01-01T00:00:00Z",
  "profile":["http://hl7.org/fhir/us/core/StructureDefinition/us-core-goal"],"tag":[{"code":"t"}]},
@@ -13,6 +14,13 @@ WHOLE = """{"resourceType":"Goal","id":"theirs","meta":{"versionId":"77","lastUp
  "description":{"coding":[{"code":"a"},{"code":"a"}],"text":"Walk"},
  "subject":{"reference":"Patient/PATIENT","display":"Me"},"expressedBy":{"reference":"#p"},"startDate":"2026-03",
  "target":[{"measure":{"text":"m"},"detailQuantity":{"value":1e2,"extension":[{"url":"u","valueInteger":1}]}}]}"""
+
+
+@pytest.fixture
+def database(database_url):
+    """These tests run on both engines."""
+    with opened(database_url) as database:
+        yield database
 
 
 @pytest.fixture
