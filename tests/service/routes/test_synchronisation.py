@@ -41,9 +41,8 @@ def test_states_are_read_page_by_page(world):
 
 def test_what_the_server_refuses_shows_its_reason_and_a_next_step_and_is_sent_again(world):
     nobody = world.api.register("MS-2")
-    goal = world.api.post(
-        "/fhir/Goal", {**world.resource("Goal"), "subject": {"reference": f"Patient/{nobody}"}}
-    ).json
+    body = {**world.resource("Goal"), "subject": {"reference": f"Patient/{nobody}"}}
+    goal = world.api.post("/fhir/Goal", body).json
     world.run()
     (row,) = world.api.get(f"/api/v1/sync/status?patient={nobody}").json["items"]
     assert (row["state"], row["reason"]) == ("unmatched", "no-patient-there")
@@ -87,9 +86,8 @@ def test_a_conflict_is_resolved_for_one_side_or_for_a_record_of_both(world, reso
     copies = world.there.get(f"/fhir/Goal?identifier={goal['identifiers'][0]['value']}").json["entry"]
     assert [copy["resource"]["description"]["text"] for copy in copies] == [statement]
     assert world.api.get("/api/v1/sync/conflicts").json["items"] == []
-    assert [one["id"] for one in world.api.get("/api/v1/sync/conflicts?resolved=true").json["items"]] == [
-        conflict_id
-    ]
+    decided = world.api.get("/api/v1/sync/conflicts?resolved=true").json["items"]
+    assert [one["id"] for one in decided] == [conflict_id]
 
 
 @pytest.mark.parametrize("body", [{}, {"keep": "here", "record": {}}, {"keep": "both"}, {"mood": 1}])
@@ -98,16 +96,12 @@ def test_a_resolution_that_says_not_one_thing_is_refused(world, body):
 
 
 def test_a_connection_tells_what_its_server_can_do_and_never_its_token(world):
-    assert (
-        world.api.post("/api/v1/connections", {"name": "clinic", "base_url": "http://localhost/x"}).status
-        == 409
-    )
-    assert world.api.post("/api/v1/connections", {"name": "Ä", "base_url": "ftp://x"}).paths == [
-        "name",
-        "base_url",
-    ]
-    token_file = {"name": "n", "base_url": "http://localhost/x", "token_file": "/etc/passwd"}
-    assert world.api.post("/api/v1/connections", token_file).paths == ["token_file"]
+    connection = {"name": "clinic", "base_url": "http://localhost/x"}
+    assert world.api.post("/api/v1/connections", connection).status == 409
+    wrong = world.api.post("/api/v1/connections", {"name": "Ä", "base_url": "ftp://x"})
+    assert wrong.paths == ["name", "base_url"]
+    any_file = {**connection, "token_file": "/etc/passwd"}
+    assert world.api.post("/api/v1/connections", any_file).paths == ["token_file"]
     shown = world.api.get("/api/v1/connections/clinic").json
     assert shown == {"name": "clinic", "base_url": world.there_url, "authenticated": False}
     check = world.api.post("/api/v1/connections/clinic/check").json
