@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from fhir_mappings.errors import Finding
@@ -19,6 +19,8 @@ _SUBJECTS = frozenset({"subject", "patient"})
 
 #: Fewer than SQLite's limit of variables in one statement.
 _CHUNK = 500
+
+_PATIENT = select(tables.Patient.id).where(tables.Patient.id == bindparam("id"))
 
 
 def with_subject(session: Session, tree: Tree) -> tuple[Tree, str]:
@@ -48,7 +50,7 @@ def _registered(session: Session, reference: str, path: str) -> str:
     local = _LOCAL.fullmatch(reference)
     if local is None or local[1] != "Patient":
         raise InvalidContent(Finding(path, "has to be a patient who is registered here: Patient/id", "value"))
-    if session.get(tables.Patient, local[2]) is None:
+    if session.scalar(_PATIENT, {"id": local[2]}) is None:
         raise InvalidContent(Finding(path, "no patient is registered here under this id", "not-found"))
     return local[2]
 

@@ -11,6 +11,7 @@ from service.cli import terminal
 from service.cli.ending import FOUND, end
 from service.cli.opened import configured, opened
 from service.cli.sync import needs_a_person
+from service.cli.translate import FILE
 
 
 @click.command()
@@ -49,12 +50,12 @@ def worker(once: bool) -> None:
 
 
 @click.command()
+@click.argument("files", nargs=-1, type=FILE)
 @click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0: a free one.")
-@click.option("--with", "files", multiple=True, metavar="FILE", type=click.Path(exists=True, dir_okay=False))
-def sandbox(port: int, files: tuple[str, ...]) -> None:
+def sandbox(files: tuple[str, ...], port: int) -> None:
     """Run a small FHIR server in memory, to practise against.
 
-    --with FILE: resources that it holds from the start, as examples/ehr has them.
+    FILE: resources that it holds from the start, as in examples/ehr.
     """
     from service.cli.seeding import seed
     from service.sandbox.server import serve as serve_sandbox

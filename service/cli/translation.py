@@ -76,11 +76,11 @@ def _translated(item: Item, tree: Tree, to: str | None, original: Item | None) -
         return Translated(out, mapping.resource_type, _text(item, "id"), mapping.loss(tree))
     record = schemas.load(tree)
     mapping = BY_RECORD_TYPE[type(record).__name__]
-    if to == "records":
-        return Translated(schemas.dump(record), mapping.resource_type, _text(item, "id"))
     resource = mapping.write(record, _onto(mapping, record, original))
     if original is None or resource is not original.tree:
         r4.require(resource)
+    if to == "records":
+        return Translated(schemas.dump(record), mapping.resource_type, _text(item, "id"))
     return Translated(resource, mapping.resource_type, _text(item, "id"), mapping.loss(resource))
 
 

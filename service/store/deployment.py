@@ -9,11 +9,12 @@ from service.errors import Conflict
 from service.store.tables import Deployment, Record
 
 _ONLY = 1
+_SYSTEM = select(Deployment.identifier_system).where(Deployment.id == _ONLY)
 
 
 def identifier_system(session: Session) -> str:
     """Return the system of the identifiers that we give to records."""
-    return session.get_one(Deployment, _ONLY).identifier_system
+    return session.scalars(_SYSTEM).one()
 
 
 def settle_identifier_system(session: Session, wanted: str | None) -> None:
