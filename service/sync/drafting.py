@@ -11,7 +11,7 @@ from service.sync.bundles import Entry
 from service.sync.capabilities import Capabilities
 from service.sync.links import Job
 from service.sync.match import Name, names_in
-from service.sync.project import Addresses, by_name, referred, to_there
+from service.sync.project import Addresses, by_name, to_there
 from service.sync.reasons import Reason
 from service.sync.reconcile import onto
 from service.sync.verdict import Seen, Verdict, rejected, synced
@@ -79,7 +79,7 @@ def _as_if_common(body: Tree, here: Tree) -> Tree:
 def without_cycle(job: Job, cycle: Mapping[str, Job], system: str, there: Set[str]) -> tuple[Job, bool]:
     """Return a job that names by identifier what of its cycle has no address there yet, and whether any."""
     missing = {job.local: job for job in cycle.values() if job.local not in there}
-    if not missing.keys() & referred(job.tree):
+    if not missing.keys() & job.references:
         return job, False
     tree = _by_names(job.tree, missing, system)
     return Job(job.row, job.resource_type, job.patient_id, job.version, tree, job.known), True

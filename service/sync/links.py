@@ -14,7 +14,7 @@ from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from service.store.tables import Link, PatientLink, Record, ReferenceLink, Version
 from service.sync.outbox import Leased
-from service.sync.project import Logical, Places, references, relative
+from service.sync.project import Logical, Places, references, referred, relative
 from service.sync.reasons import NEXT_STEPS, Reason, State
 
 #: Fewer than SQLite's limit of variables in one statement.
@@ -65,6 +65,11 @@ class Job:
     @property
     def is_create(self) -> bool:
         return self.known.server_id is None
+
+    @cached_property
+    def references(self) -> set[str]:
+        """What it refers to here, as ``Type/id``."""
+        return referred(self.tree)
 
 
 def jobs(session: Session, connection_id: str, rows: Iterable[Leased]) -> list[Job]:

@@ -68,36 +68,49 @@ class Pull:
     def _snapshot(self, resource_type: str, some: list[str], patients: Mapping[str, str]) -> datetime | None:
         """Read all that some patients have of a type, and ask after what is missing."""
         seen: set[str] = set()
-        started = self._read(resource_type, {"patient": ",".join(some)}, patients, seen)
-        if started is not None:
-            self._ask_after_missing(resource_type, [patients[one] for one in some], seen)
-        return started
+        told = self._read(resource_type, {"patient": ",".join(some)}, patients, seen)
+        if not isinstance(told, datetime):
+            self._fail(told)
+            return None
+        self._ask_after_missing(resource_type, [patients[one] for one in some], seen)
+        return told
 
     def _changes(self, resource_type: str, patients: Mapping[str, str], since: str | None) -> None:
-        """Read what changed since the watermark."""
+        """Read what changed since the watermark: of few patients by name, of many all at once."""
         params = {} if since is None else {"_lastUpdated": f"ge{since}"}
-        few = next(iter(chunked(list(patients))))
-        if len(few) == len(patients):
-            params["patient"] = ",".join(few)
-        started = self._read(resource_type, params, patients, set())
-        if started is not None:
-            self._mark([resource_type], started)
+        few = list(chunked(list(patients)))
+        asked: list[dict[str, str]] = [{**params, "patient": ",".join(some)} for some in few]
+        if len(few) > 1:
+            refused = self._read(resource_type, params, patients, set())
+            if isinstance(refused, datetime):
+                self._mark([resource_type], refused)
+                return
+            if not _wants_patient(refused):
+                self._fail(refused)
+                return
+        started: datetime | None = None
+        for one in asked:
+            told = self._read(resource_type, one, patients, set())
+            if not isinstance(told, datetime):
+                self._fail(told)
+                return
+            started = started or told
+        self._mark([resource_type], started)
 
     def _read(
         self, resource_type: str, params: Mapping[str, str], patients: Mapping[str, str], seen: set[str]
-    ) -> datetime | None:
-        """Take in all pages of a search; return the server's time as it began, None if it failed."""
+    ) -> datetime | Failure:
+        """Take in all pages of a search; return the server's time as it began."""
         arrivals = Arrivals(self._desk, patients)
         started: datetime | None = None
         for page in self._desk.client.pages(resource_type, {**params, "_count": PAGE}):
             if not isinstance(page, Found):
-                self._fail(page)
-                return None
+                return page
             started = started or page.server_time or self._desk.clock()
             resources = [one for one in page.resources if one["resourceType"] == resource_type]
             seen.update(one["id"] for one in resources)
             arrivals.take(resources)
-        return started
+        return started or self._desk.clock()
 
     def _mark(self, scopes: Iterable[str], started: datetime | None) -> None:
         """Move watermarks, after what they stand for is kept."""
@@ -131,6 +144,11 @@ class Pull:
     def _fail(self, failure: Failure) -> None:
         following = plan.next_step(Method.SEARCH, failure)
         self._desk.report.problem = following.reason or Reason.REFUSED
+
+
+def _wants_patient(refusal: Failure) -> bool:
+    """Tell whether a search over all patients was refused as such; many servers want them named."""
+    return isinstance(refusal, Refused) and refusal.status in (400, 403, 404, 422)
 
 
 def _linked(session: Session, connection_id: str) -> dict[str, str]:

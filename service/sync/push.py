@@ -15,7 +15,7 @@ from service.sync.links import Job
 from service.sync.match import Match
 from service.sync.order import in_order
 from service.sync.plan import Method
-from service.sync.project import Addresses, named, referred
+from service.sync.project import Addresses, named
 from service.sync.reasons import Reason, State
 from service.sync.resolving import Resolver
 from service.sync.sending import Sender
@@ -119,7 +119,7 @@ class Push:
         if not isinstance(logical, dict):
             self._put_off(jobs, Method.SEARCH, logical)
             return None
-        wanted = {reference for job in jobs for reference in referred(job.tree)}
+        wanted = {reference for job in jobs for reference in job.references}
         wanted |= {job.local for job in jobs} | {f"Patient/{job.patient_id}" for job in jobs}
         with self._desk.database.read() as session:
             there = links.addresses(session, self._desk.connection_id, wanted)
@@ -162,7 +162,7 @@ _NOBODY = Match(reason=Reason.NO_PATIENT_HERE)
 
 def _groups(jobs: list[Job]) -> list[list[Job]]:
     by_local = {job.local: job for job in jobs}
-    references = {job.local: sorted(referred(job.tree) & by_local.keys()) for job in jobs}
+    references = {job.local: sorted(job.references & by_local.keys()) for job in jobs}
     return [[by_local[local] for local in group] for group in in_order(references)]
 
 

@@ -11,7 +11,7 @@ from service.sync.drafting import Draft, draft, without_cycle
 from service.sync.links import Job
 from service.sync.match import chunked, if_none_exist
 from service.sync.plan import Method, Step
-from service.sync.project import Addresses, Logical, referred
+from service.sync.project import Addresses, Logical
 from service.sync.reasons import Reason, State
 from service.sync.resolving import Resolver
 from service.sync.verdict import Book, Seen, Verdict, When, synced
@@ -61,7 +61,7 @@ class Sender:
             alone = any(job.row.attempts >= plan.ALONE_AFTER for job in group)
             # Outside a transaction nothing can refer to what the same bundle creates.
             level = not self._desk.capabilities.has_transaction and any(
-                referred(job.tree) & held for job in group
+                job.references & held for job in group
             )
             if pack and (alone or level or sum(map(len, pack)) + len(group) > self._desk.batch_size):
                 yield pack
@@ -178,7 +178,7 @@ class Sender:
         verdicts = []
         while True:
             coming = {job.local for job in jobs}
-            stuck = [job for job in jobs if referred(job.tree) - self._there.keys() - coming]
+            stuck = [job for job in jobs if job.references - self._there.keys() - coming]
             if not stuck:
                 break
             verdicts += [

@@ -119,19 +119,21 @@ def _name(resource: dict[str, object]) -> str:
 
 def test_one_that_the_server_refuses_among_five_hundred(busy_office: Office) -> None:
     office = busy_office
-    goals = [office.goal(f"goal {number}") for number in range(500)]
-    nowhere = {"reference": f"{office.base_url}/Condition/{uuid.uuid4()}"}
-    office.change("Goal", goals[321], addresses=[nowhere])
+    goals = [office.goal(f"goal {number}") for number in range(320)]
+    nowhere = {"reference": f"{office.base_url}/ServiceRequest/{uuid.uuid4()}"}
+    bad = office.activity(basedOn=[nowhere])
+    goals += [office.goal(f"goal {number}") for number in range(320, 499)]
     office.sync.push()
     assert office.states() == {"synced": 499, "rejected": 1}
-    status = office.status(goals[321])
+    status = office.status(bad)
     assert (status.reason, bool(status.next_step)) == ("refused", True)
     assert status.outcome is not None
     assert "HAPI-1094" in status.outcome["issue"][0]["diagnostics"]
-    office.change("Goal", goals[321], addresses=None)
+    office.change("ServiceRequest", bad, basedOn=None)
     office.sync.push()
     assert office.states() == {"synced": 500}
     assert sorted(_name(one) for one in office.copies("Goal")) == sorted(goals)
+    assert [_name(one) for one in office.copies("ServiceRequest")] == [bad]
 
 
 def test_changes_on_both_sides_meet_on_a_real_server(busy_office: Office) -> None:

@@ -300,3 +300,21 @@ def test_a_set_aside_record_is_sent_again_when_asked(office: Office, ehr: EHR) -
     assert office.status(goal).state == "pending"
     office.sync.push()
     assert office.status(goal).state == "synced"
+
+
+@pytest.mark.parametrize("named_only", [False, True], ids=["all at once", "by patient"])
+def test_many_patients_are_read_all_at_once_or_by_name(office: Office, ehr: EHR, named_only: bool) -> None:
+    for _ in range(30):
+        office.patient()
+    office.sync.run()
+    office.clock.advance(seconds=600)
+    goal = foreign_goal(office)
+    if named_only:
+        ehr.before = lambda request: (
+            Response("", 400) if request.path.endswith("/Goal") and "patient" not in request.args else None
+        )
+    ehr.forget()
+    report = office.sync.pull()
+    assert report.problem is None
+    assert ehr.reads() == (6 if named_only else 4)
+    assert [row.server_id for row in office.sync.status()[0]] == [goal["id"]]
