@@ -1,4 +1,7 @@
-"""API create against a bare Flask view that writes the same rows with the same durability."""
+"""API create against a bare Flask view that writes the same rows with the same durability.
+
+One server is connected, as in life: a create writes record, identifier, history, outbox and link.
+"""
 
 import itertools
 import json
@@ -57,6 +60,7 @@ def _api(path: Path, *, secured: bool = False) -> Callable[[], None]:
     database = Database(config.database_url)
     database.upgrade()
     app = create_app(config, database=database, fetch_keys=lambda _: {"keys": [key.as_dict(private=False)]})
+    app.extensions["mainstay"].sync.add_connection("ehr", "http://127.0.0.1:9/fhir")
     patient = app.extensions["mainstay"].chart.register_patient([("urn:x", "1")], "benchmark")
     client, body = app.test_client(), json.dumps(_record(patient.id)).encode()
     headers = {"Content-Type": "application/json"}
@@ -79,6 +83,7 @@ def _bare(path: Path) -> Callable[[], None]:
     now = datetime.now(UTC)
     with database.begin() as session:
         session.execute(insert(tables.Patient).values(id="p", created_at=now, created_by="b"))
+        session.execute(insert(tables.Connection).values(id="c", name="c", base_url="urn:c", created_at=now))
 
     @app.post("/goals")
     def create() -> Any:
@@ -95,6 +100,8 @@ def _bare(path: Path) -> Callable[[], None]:
 _RECORD = insert(cast("Table", tables.Record.__table__))
 _IDENTIFIER = insert(cast("Table", tables.RecordIdentifier.__table__))
 _VERSION = insert(cast("Table", tables.Version.__table__))
+_OUTBOX = insert(cast("Table", tables.OutboxRow.__table__))
+_LINK = insert(cast("Table", tables.Link.__table__))
 
 
 def _insert_rows(session: Session, tree: str) -> None:
@@ -105,6 +112,10 @@ def _insert_rows(session: Session, tree: str) -> None:
     session.execute(_RECORD, {**record, **common})
     session.execute(_IDENTIFIER, {"record_id": id_, "system": "s", "value": id_})
     session.execute(_VERSION, {**version, **common})
+    of = {"record_id": id_, "connection_id": "c"}
+    due = {"generation": 1, "enqueued_at": now, "attempts": 0, "next_attempt_at": now}
+    session.execute(_OUTBOX, {**of, **due})
+    session.execute(_LINK, {**of, "resource_type": "Goal", "state": "pending", "updated_at": now})
 
 
 def _post(client: Any, path: str, body: bytes, headers: dict[str, str]) -> None:
