@@ -13,17 +13,16 @@ from service.store import backup as backups
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
     """Copy all that is kept into FILE, consistent also while the service runs."""
-    database = database_of(configured())
-    require_current(database)
-    backups.backup(database, file)
-    terminal.say(f"Written to {file}.")
+    with database_of(configured()) as database, terminal.counting("Writing") as progress:
+        require_current(database)
+        summary = backups.backup(database, file, progress)
+    terminal.say(f"{summary.rows} rows written to {file}.")
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def restore(file: Path) -> None:
     """Put what FILE holds into an empty database."""
-    database = database_of(configured())
-    database.upgrade()
-    backups.restore(database, file)
-    terminal.say("Restored.")
+    with database_of(configured()) as database, terminal.counting("Reading") as progress:
+        summary = backups.restore(database, file, progress)
+    terminal.say(f"{summary.rows} rows restored.")

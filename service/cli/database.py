@@ -14,6 +14,6 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Make the database, or bring it to this version."""
-    database = database_of(configured())
-    database.upgrade()
-    terminal.say(f"The database is at revision {database.revision()}.")
+    with database_of(configured()) as database:
+        database.upgrade()
+        terminal.say(f"The database is at revision {database.revision()}.")

@@ -58,24 +58,19 @@ def examine() -> Iterator[Seen]:
     """Look at everything, as far as what comes before it lets it be looked at."""
     try:
         config = configured()
-        database = database_of(config)
+        with database_of(config) as database:
+            yield Seen("settings", "read from the environment")
+            yield _binding(config)
+            if config.requires_token:
+                yield _signing_keys(config, signing_keys.fetch)
+            on_database = list(_database(database))
+            yield from on_database
+            if all(one.to_do is None for one in on_database if one.what == "database"):
+                sync = Sync.from_config(config, database, Chart(database, utc_now), utc_now)
+                yield from _connections(config, sync)
+                yield from _states(sync)
     except ConfigError as error:
         yield Seen("settings", "cannot be used", str(error))
-        return
-    yield Seen("settings", "read from the environment")
-    yield _binding(config)
-    if config.requires_token:
-        yield _signing_keys(config, signing_keys.fetch)
-    yield from _database(database)
-    try:
-        current = database.is_current()
-    except ServiceError:
-        current = False
-    if current:
-        sync = Sync.from_config(config, database, Chart(database, utc_now), utc_now)
-        yield from _connections(config, sync)
-        yield from _states(sync)
-    database.close()
 
 
 def _binding(config: Config) -> Seen:

@@ -26,13 +26,19 @@ class QuietGroup(click.Group):
         extra["standalone_mode"] = False
         try:
             result = super().main(args, prog_name, **extra)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _drop_output()
-            sys.exit(0)
         except Exception as error:
             sys.exit(_told(error))
         sys.exit(result if isinstance(result, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader has seen enough, as `head` has: that is no finding.
+            _drop_output()
+            return 0
+        return result
 
 
 def end(code: int) -> NoReturn:

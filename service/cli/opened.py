@@ -39,12 +39,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def database_of(config: Config) -> Database:
-    """Return the database that is configured; nothing is touched yet. Raises ConfigError."""
+@contextmanager
+def database_of(config: Config) -> Iterator[Database]:
+    """Give the database that is configured; nothing is touched yet. Raises ConfigError."""
     try:
-        return Database(config.database_url)
+        database = Database(config.database_url)
     except ValueError as error:
         raise ConfigError(f"MAINSTAY_DATABASE_URL: {error}") from None
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 @contextmanager
@@ -53,15 +58,12 @@ def opened() -> Iterator[Opened]:
     config = configured()
     # A person at a terminal is told by the command itself; only what is wrong is worth a log line.
     logs.configure("WARNING" if config.log_level == "INFO" else config.log_level, config.log_format)
-    database = database_of(config)
-    try:
+    with database_of(config) as database:
         require_current(database)
         chart = Chart(database, utc_now)
         sync = Sync.from_config(config, database, chart, utc_now)
         declare_default(config, sync)
         yield Opened(config, database, chart, sync)
-    finally:
-        database.close()
 
 
 def declare_default(config: Config, sync: Sync) -> None:

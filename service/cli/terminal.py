@@ -1,7 +1,8 @@
 """What people and machines get to see: lines of JSON, tables, problems, progress."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -68,12 +69,22 @@ class Refusals:
             say(f"{self.count} of {total} {what} refused")
 
 
-def progressing(doing: str, things: Iterable[T]) -> Iterator[T]:
-    """Yield the things; on a terminal, show how many there were."""
+@contextmanager
+def counting(doing: str) -> Iterator[Callable[[int], None]]:
+    """Give what is told how many there are by now; on a terminal it shows that."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield from things
+        yield lambda _: None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        yield from progress.track(things, description=doing, total=None)
+        task = progress.add_task(doing, total=None)
+        yield lambda count: progress.update(task, completed=count)
+
+
+def progressing(doing: str, things: Iterable[T]) -> Iterator[T]:
+    """Yield the things; on a terminal, show how many there were."""
+    with counting(doing) as progress:
+        for count, thing in enumerate(things, 1):
+            yield thing
+            progress(count)
