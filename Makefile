@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup demo test check format bench lock clean
+.PHONY: setup demo test check format bench openapi lock clean
 
 setup: $(READY)
 
@@ -50,6 +50,10 @@ bench: setup
 # requirements.lock is for working on Mainstay, requirements-service.lock the part of it that runs in an image.
 COMPILE := .cache/pip-tools/bin/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras \
   --no-emit-find-links --no-emit-index-url --no-emit-trusted-host --extra=build
+
+# openapi.yaml, made from the routes; a test fails when it is stale.
+openapi: setup
+	$(BIN)/python -m service.openapi
 
 lock:
 	$(PYTHON) -m venv .cache/pip-tools

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from flask import Response, request
 from flask.views import MethodView
 
+from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from service.chart import Entry
 from service.errors import InvalidInput, NotFound, PreconditionRequired
@@ -108,6 +109,7 @@ def _registered(resource_type: str) -> None:
         def post(self) -> Response:
             """Create a resource; its id is given here"""
             principal().require(resource_type, "c")
+            _refuse_condition()
             tree = posted(resource_type)
             access.confine(tree)
             return created_once(tree, lambda entry: _one(entry, 201))
@@ -154,6 +156,13 @@ def _registered(resource_type: str) -> None:
         if not version_id.isascii() or not version_id.isdigit() or len(version_id) > 9:
             raise NotFound("there is no such version")
         return _one(chart().version(resource_type, record_id, int(version_id)))
+
+
+def _refuse_condition() -> None:
+    """Raise InvalidInput for a conditional create: to create without its condition could double."""
+    if "If-None-Exist" in request.headers:
+        problem = "conditional create is not supported here; an Idempotency-Key makes a create safe to repeat"
+        raise InvalidInput(Finding("If-None-Exist", problem, "not-supported"))
 
 
 def _version(tree: Tree) -> int:

@@ -55,6 +55,13 @@ def test_a_create_says_where_and_when(api, patient):
     assert created.headers["Location"] == f"http://localhost/fhir/Goal/{created.json['id']}/_history/1"
 
 
+def test_a_conditional_create_is_refused_and_creates_nothing(api, patient):
+    refused = api.post("/fhir/Goal", fhir_goal(patient), If_None_Exist="identifier=urn:x|1")
+    assert refused.status == 400
+    assert refused.paths == ["If-None-Exist"]
+    assert api.get(f"/fhir/Goal?patient={patient}").json["total"] == 0
+
+
 def test_an_update_names_its_version_by_header_or_in_the_body(api, patient):
     first = api.post("/fhir/Goal", fhir_goal(patient)).json
     place = f"/fhir/Goal/{first['id']}"
