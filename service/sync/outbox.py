@@ -36,10 +36,14 @@ def lease(session: Session, connection_id: str, owner: str, now: datetime, limit
         .order_by(OutboxRow.next_attempt_at, OutboxRow.enqueued_at, OutboxRow.record_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        # As a subquery PostgreSQL may evaluate it once per row, and the limit would limit nothing.
+        .cte("due")
     )
     taken = session.execute(
         update(OutboxRow)
-        .where(OutboxRow.connection_id == connection_id, OutboxRow.record_id.in_(due.scalar_subquery()), free)
+        .where(
+            OutboxRow.connection_id == connection_id, OutboxRow.record_id.in_(select(due.c.record_id)), free
+        )
         .values(lease_owner=owner, leased_until=now + LEASE)
         .returning(OutboxRow.record_id, OutboxRow.generation, OutboxRow.attempts)
         .execution_options(synchronize_session=False)

@@ -74,7 +74,9 @@ def busy_office(database_url: str, hapi: str) -> Iterator[Office]:
     database.close()
 
 
-def test_killed_at_any_moment_each_record_arrives_exactly_once(busy_office: Office, database_url: str) -> None:
+def test_killed_at_any_moment_each_record_arrives_exactly_once(
+    busy_office: Office, database_url: str
+) -> None:
     office = busy_office
     is_sqlite = database_url.startswith("sqlite")
     count, kills = (500, 50) if is_sqlite else (60, 8)

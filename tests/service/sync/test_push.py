@@ -384,6 +384,20 @@ def test_a_withdrawn_record_is_marked_there_and_not_deleted(office: Office, ehr:
     assert not any(one.startswith("DELETE") for one in ehr.writes())
 
 
+@pytest.mark.parametrize("without", [FULL, BATCH, SINGLE], ids=["transaction", "batch", "single"])
+def test_what_is_there_already_is_not_created_again(office: Office, ehr: EHR, without: set[str]) -> None:
+    """A database restored from before the push knows nothing of it."""
+    ehr.without = without
+    goals = [office.goal("walk") for _ in range(3)]
+    for goal in goals:
+        copy = {**office.here("Goal", goal), "subject": {"reference": f"Patient/{office.patient_there}"}}
+        del copy["id"]
+        office.post(copy)
+    office.sync.push()
+    assert office.states() == {"synced": 3}
+    assert len(office.copies("Goal")) == 3
+
+
 def test_two_copies_there_are_said_and_not_chosen_from(office: Office, ehr: EHR) -> None:
     goal = office.goal()
     copy = {**office.here("Goal", goal), "subject": {"reference": f"Patient/{office.patient_there}"}}
