@@ -74,10 +74,14 @@ class Answered:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found, or one page of it. server_time: the server's clock as the first page came."""
+    """What a search found, or one page of it.
+
+    server_time: the server's clock as the first page came. deleted: what a history says is gone.
+    """
 
     resources: list[Tree]
     server_time: datetime | None = None
+    deleted: frozenset[Address] = frozenset()
     next_url: str | None = field(default=None, compare=False)
 
 
@@ -132,6 +136,19 @@ def resources_in(bundle: Tree) -> list[Tree]:
         for entry in (entries if isinstance(entries, list) else [])
         if isinstance(entry, dict) and _is_addressed(entry.get("resource"))
     ]
+
+
+def deleted_in(bundle: Tree) -> frozenset[Address]:
+    """Return what a history tells the deletion of; such an entry has no resource."""
+    entries = bundle.get("entry")
+    told = [
+        address_in(request.get("url"))
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict)
+        and isinstance(request := entry.get("request"), dict)
+        and request.get("method") == "DELETE"
+    ]
+    return frozenset(Address(one.resource_type, one.server_id) for one in told if one)
 
 
 def _is_addressed(resource: Any) -> bool:

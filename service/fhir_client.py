@@ -21,6 +21,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutErr
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import JSONTextError, Tree
 from service.fhir_answers import (
+    Address,
     Answered,
     Cause,
     Failure,
@@ -30,6 +31,7 @@ from service.fhir_answers import (
     Refused,
     Unknown,
     answered,
+    deleted_in,
     earliest,
     refused,
     resources_in,
@@ -102,6 +104,17 @@ class FHIRClient:
                 found[resource["resourceType"], resource["id"]] = resource
         return Found(list(found.values()), server_time)
 
+    def deletions(self, resource_type: str, since: str) -> Found | Failure:
+        """Return what a type's history says was deleted since a moment."""
+        deleted: set[Address] = set()
+        server_time = None
+        for page in self.pages(f"{resource_type}/_history", {"_since": since, "_count": "200"}):
+            if not isinstance(page, Found):
+                return page
+            server_time = server_time or page.server_time
+            deleted |= page.deleted
+        return Found([], server_time, frozenset(deleted))
+
     def pages(self, resource_type: str, params: Mapping[str, str]) -> Iterator[Found | Failure]:
         """Yield a search page by page; a failure is the last thing yielded.
 
@@ -138,7 +151,8 @@ class FHIRClient:
             next_url = urljoin(f"{self.base_url}/", next_url)
             if not self._is_here(next_url):
                 return Unknown(Cause.FOREIGN_LINK, "the link to the next page leads to another host")
-        return Found(resources_in(bundle), earliest(outcome.server_time, bundle), next_url)
+        moment = earliest(outcome.server_time, bundle)
+        return Found(resources_in(bundle), moment, deleted_in(bundle), next_url)
 
     def _is_here(self, url: str) -> bool:
         return _origin(url) == _origin(self.base_url)

@@ -27,6 +27,10 @@ class Abilities:
         return "search-type" in self.interactions
 
     @property
+    def tells_deletions(self) -> bool:
+        return "history-type" in self.interactions
+
+    @property
     def tells_updates(self) -> bool:
         return "_lastUpdated" in self.search_params
 

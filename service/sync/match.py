@@ -23,6 +23,9 @@ CHUNK = 25
 #: How long an unmatched patient is left before a pull looks again; a push looks whenever it is due.
 RECHECK = timedelta(minutes=5)
 
+#: What is to be found there by identifier before a record that names it so is sent.
+FOUND_BY_IDENTIFIER = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Condition"})
+
 #: A system and a value.
 Name = tuple[str, str]
 
@@ -61,15 +64,15 @@ class Matcher:
         }
         return known | self._keep_patients(fresh) if fresh else known
 
-    def references(self, names: Collection[Logical]) -> dict[Logical, str] | Failure:
-        """Return where the things named by identifier are there, as ``Type/id``, if they were found."""
+    def references(self, names: Collection[Logical]) -> dict[Logical, Match] | Failure:
+        """Return the match of each thing named by identifier, looking again for those that had none."""
         now = self._clock()
         with self._database.read() as session:
             known = _reference_links(session, self._connection_id, names)
         missing = [
             one
             for one in names
-            if one not in known or (known[one][0] is None and known[one][1] + RECHECK <= now)
+            if one not in known or (known[one][0].server_id is None and known[one][1] + RECHECK <= now)
         ]
         matches: dict[Logical, Match] = {}
         for resource_type in sorted({one[0] for one in missing}):
@@ -80,8 +83,7 @@ class Matcher:
             for one in mine:
                 matches[one] = _only([found.get((one[1], one[2]), ())], _REFERENCE_REASONS)
         self._keep_references(matches)
-        ids = {one: id_ for one, (id_, _) in known.items()} | {one: m.server_id for one, m in matches.items()}
-        return {one: f"{one[0]}/{id_}" for one, id_ in ids.items() if id_ is not None}
+        return {one: match for one, (match, _) in known.items()} | matches
 
     def _found(self, resource_type: str, names: list[Name]) -> dict[Name, set[str]] | Failure:
         """Search for identifiers; return the ids of all that carry each."""
@@ -187,13 +189,19 @@ def patient_links(session: Session, connection_id: str, patient_ids: Collection[
 
 def _reference_links(
     session: Session, connection_id: str, names: Collection[Logical]
-) -> dict[Logical, tuple[str | None, datetime]]:
+) -> dict[Logical, tuple[Match, datetime]]:
     rows = session.scalars(
         select(ReferenceLink).where(
             ReferenceLink.connection_id == connection_id, ReferenceLink.value.in_([one[2] for one in names])
         )
     )
-    links = {(row.resource_type, row.system, row.value): (row.server_id, row.checked_at) for row in rows}
+    links = {
+        (row.resource_type, row.system, row.value): (
+            Match(row.server_id, Reason(row.reason) if row.reason else None),
+            row.checked_at,
+        )
+        for row in rows
+    }
     return {name: links[name] for name in names if name in links}
 
 

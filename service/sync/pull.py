@@ -41,6 +41,7 @@ class Pull:
                 return
             abilities = self._desk.capabilities.of(resource_type)
             if abilities.can_search and abilities.tells_updates:
+                self._deletions(resource_type, marks.get(resource_type))
                 self._changes(resource_type, patients, marks.get(resource_type))
             elif abilities.can_search:
                 for some in chunked([one for one in patients if one not in fresh]):
@@ -97,6 +98,19 @@ class Pull:
             started = started or told
         self._mark([resource_type], started)
 
+    def _deletions(self, resource_type: str, since: str | None) -> None:
+        """Ask after what the history says was deleted since the watermark; a search shows no gaps."""
+        if since is None or not self._desk.capabilities.of(resource_type).tells_deletions:
+            return
+        told = self._desk.client.deletions(resource_type, since)
+        if not isinstance(told, Found):
+            # Some servers offer a history and refuse it; what is deleted there shows when it is next written.
+            return
+        ids = [one.server_id for one in told.deleted if one.resource_type == resource_type]
+        with self._desk.database.read() as session:
+            linked = _links_of(session, self._desk.connection_id, resource_type, ids)
+        self._ask_after(resource_type, linked)
+
     def _read(
         self, resource_type: str, params: Mapping[str, str], patients: Mapping[str, str], seen: set[str]
     ) -> datetime | Failure:
@@ -127,6 +141,9 @@ class Pull:
         """Read directly what a search did not show: only that tells a deletion from a gap."""
         with self._desk.database.read() as session:
             missing = _links_not_in(session, self._desk.connection_id, resource_type, patient_ids, seen)
+        self._ask_after(resource_type, missing)
+
+    def _ask_after(self, resource_type: str, missing: list[tuple[str, str]]) -> None:
         gone = []
         for record_id, server_id in missing:
             outcome = self._desk.client.read(resource_type, server_id)
@@ -181,6 +198,23 @@ def _unlinked(session: Session, connection_id: str, checked_before: datetime) ->
 def _watermarks(session: Session, connection_id: str) -> dict[str, str]:
     rows = session.scalars(select(Watermark).where(Watermark.connection_id == connection_id))
     return {row.scope: row.since for row in rows}
+
+
+def _links_of(
+    session: Session, connection_id: str, resource_type: str, server_ids: list[str]
+) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for some in links.chunks(server_ids):
+        rows = session.execute(
+            select(Link.record_id, Link.server_id).where(
+                Link.connection_id == connection_id,
+                Link.resource_type == resource_type,
+                Link.server_id.in_(some),
+                or_(Link.reason.is_(None), Link.reason != Reason.GONE_THERE),
+            )
+        )
+        found += [(row.record_id, row.server_id) for row in rows if row.server_id]
+    return found
 
 
 def _links_not_in(

@@ -12,10 +12,10 @@ from service.store.tables import Version
 from service.sync import links, outbox
 from service.sync.desk import TYPES, Desk
 from service.sync.links import Job
-from service.sync.match import Match
+from service.sync.match import FOUND_BY_IDENTIFIER, Match
 from service.sync.order import in_order
 from service.sync.plan import Method
-from service.sync.project import Addresses, named
+from service.sync.project import Addresses, Logical, named
 from service.sync.reasons import Reason, State
 from service.sync.resolving import Resolver
 from service.sync.sending import Sender
@@ -71,9 +71,9 @@ class Push:
         jobs = [job for job in jobs if job.record_id not in strangers and job.resource_type in TYPES]
         jobs = self._undisputed(jobs)
         jobs = self._of_matched_patients(jobs)
-        addresses = self._addresses(jobs)
-        if addresses is None:
-            return set()
+        names = self._names(jobs)
+        jobs = self._of_matched_names(jobs, names)
+        addresses = self._addresses(jobs, names)
         resolver = Resolver(self._desk, self._book, self._system, addresses.there)
         jobs = self._certain(jobs, resolver)
         sender = Sender(self._desk, self._book, resolver, self._system, addresses, self._bases(jobs))
@@ -113,12 +113,30 @@ class Push:
         self._book.settle(verdicts)
         return matched
 
-    def _addresses(self, jobs: list[Job]) -> Addresses | None:
+    def _names(self, jobs: list[Job]) -> dict[Logical, Match]:
+        """Return the matches of what the records refer to by identifier alone."""
         names = {name for job in jobs for name in named(job.tree)}
-        logical = self._desk.matcher().references(names)
-        if not isinstance(logical, dict):
-            self._put_off(jobs, Method.SEARCH, logical)
-            return None
+        found = self._desk.matcher().references(names)
+        if isinstance(found, dict):
+            return found
+        self._put_off([job for job in jobs if named(job.tree)], Method.SEARCH, found)
+        return {}
+
+    def _of_matched_names(self, jobs: list[Job], names: dict[Logical, Match]) -> list[Job]:
+        """Leave out what refers to a person or condition that is not there, or there more than once."""
+        matched, verdicts = [], []
+        for job in jobs:
+            wanted = {name for name in named(job.tree) - _named_there(job) if name[0] in FOUND_BY_IDENTIFIER}
+            missing = next((name for name in sorted(wanted) if not names.get(name, _UNASKED).server_id), None)
+            if missing is None:
+                matched.append(job)
+            elif missing in names:
+                verdicts.append(Verdict(job, State.UNMATCHED, When.LATER, names[missing].reason))
+        self._book.settle(verdicts)
+        return matched
+
+    def _addresses(self, jobs: list[Job], names: dict[Logical, Match]) -> Addresses:
+        logical = {name: f"{name[0]}/{one.server_id}" for name, one in names.items() if one.server_id}
         wanted = {reference for job in jobs for reference in job.references}
         wanted |= {job.local for job in jobs} | {f"Patient/{job.patient_id}" for job in jobs}
         with self._desk.database.read() as session:
@@ -158,6 +176,12 @@ class Push:
 
 
 _NOBODY = Match(reason=Reason.NO_PATIENT_HERE)
+_UNASKED = Match()
+
+
+def _named_there(job: Job) -> set[Logical]:
+    """Return what the copy there names by identifier too: that is how the server has it."""
+    return set() if job.known.body is None else named(job.known.tree)
 
 
 def _groups(jobs: list[Job]) -> list[list[Job]]:

@@ -51,10 +51,10 @@ NEXT_STEPS: dict[Reason, str] = {
     Reason.SEVERAL_PATIENTS_THERE: "Have the duplicate patients merged on the server, or register an "
     "identifier here that only one of them has.",
     Reason.NO_PATIENT_HERE: "Register the person this record is about, then retry.",
-    Reason.NOT_FOUND_THERE: "Register the person or condition on the server; until then it is named by "
-    "its identifier alone.",
-    Reason.SEVERAL_FOUND_THERE: "Have the duplicates merged on the server; until then it is named by its "
-    "identifier alone.",
+    Reason.NOT_FOUND_THERE: "Register the practitioner, related person or condition that the record names on "
+    "the server, or correct the identifier here; it is looked for again by itself.",
+    Reason.SEVERAL_FOUND_THERE: "Have the duplicates of the person or condition that the record names merged "
+    "on the server; it is looked for again by itself.",
     Reason.WAITING_FOR_REFERENCE: "A record that this one refers to is not there yet; see to that one first.",
     Reason.UNREACHABLE: "Check the connection's address and the network; it is tried again by itself.",
     Reason.NO_TOKEN: "Check that the connection's token file exists and can be read.",

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+import structlog
+
 from fhir_mappings.exact_json import Tree
+from service.errors import ServiceError
 from service.fhir_answers import Answered, Failure, Found, Outcome, version_of
 from service.sync import plan
 from service.sync.desk import Desk
@@ -14,6 +17,8 @@ from service.sync.project import relative, subject_of
 from service.sync.reasons import Reason, State
 from service.sync.taking import FIRST, current
 from service.sync.verdict import Book, Seen, Verdict, When, after_failure, rejected
+
+log = structlog.get_logger(__name__)
 
 
 class Resolver:
@@ -114,11 +119,15 @@ class Resolver:
     def _take_in(self, job: Job, body: Tree) -> Verdict:
         """Merge the copy as it is now into the record, and say how that leaves the push."""
         taking = self._desk.taking()
-        with self._desk.database.begin() as session:
-            if job.is_create:
-                taken = taking.adopt(session, current(session, job.record_id), body)
-            else:
-                taken = taking.newer(session, job.record_id, body)
+        try:
+            with self._desk.database.begin() as session:
+                if job.is_create:
+                    taken = taking.adopt(session, current(session, job.record_id), body)
+                else:
+                    taken = taking.newer(session, job.record_id, body)
+        except (ServiceError, ValueError) as error:
+            log.error("a version could not be taken in", record_id=job.record_id, kind=type(error).__name__)
+            return rejected(job, Reason.FAILED_HERE)
         if taken.state is State.CONFLICT:
             self._desk.report.conflicts += 1
             return Verdict(job, State.CONFLICT, When.NEVER, Reason.CHANGED_ON_BOTH_SIDES)

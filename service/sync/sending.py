@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import structlog
+
 from fhir_mappings.exact_json import Tree
 from service.fhir_answers import Answered, Cause, Found, Outcome, Unknown, version_of
 from service.sync import bundles, plan
@@ -14,7 +16,9 @@ from service.sync.plan import Method, Step
 from service.sync.project import Addresses, Logical
 from service.sync.reasons import Reason, State
 from service.sync.resolving import Resolver
-from service.sync.verdict import Book, Seen, Verdict, When, synced
+from service.sync.verdict import Book, Seen, Verdict, When, rejected, synced
+
+log = structlog.get_logger(__name__)
 
 #: Records that refer to each other in a circle go together; all others are groups of one.
 Group = list[Job]
@@ -195,10 +199,7 @@ class Sender:
             coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
             there = self._there | (coming if together else {})
             addresses = Addresses(self._desk.base_url, there, self._logical)
-            drafted = [
-                draft(job, addresses, self._bases.get(job.record_id), self._desk.capabilities, self._system)
-                for job in jobs
-            ]
+            drafted = [self._draft(job, addresses) for job in jobs]
             verdicts = [one for one in drafted if isinstance(one, Verdict)]
             drafts = [one for one in drafted if isinstance(one, Draft)]
             self._book.settle(verdicts)
@@ -208,6 +209,15 @@ class Sender:
             # Somebody may have referred to what does not travel after all.
             jobs = self._ready([one.job for one in drafts if one.job.record_id in kept])
         return []
+
+    def _draft(self, job: Job, addresses: Addresses) -> Draft | Verdict:
+        base = self._bases.get(job.record_id)
+        try:
+            return draft(job, addresses, base, self._desk.capabilities, self._system)
+        except Exception as error:
+            # A defect of ours with this record; the others have nothing to do with it.
+            log.error("a record could not be drafted", record_id=job.record_id, kind=type(error).__name__)
+            return rejected(job, Reason.FAILED_HERE)
 
     def _finish(self, drafts: list[Draft], outcomes: list[Outcome]) -> None:
         """Settle what was answered, entry by entry."""
