@@ -66,14 +66,9 @@ class Matcher:
 
     def references(self, names: Collection[Logical]) -> dict[Logical, Match] | Failure:
         """Return the match of each thing named by identifier, looking again for those that had none."""
-        now = self._clock()
         with self._database.read() as session:
             known = _reference_links(session, self._connection_id, names)
-        missing = [
-            one
-            for one in names
-            if one not in known or (known[one][0].server_id is None and known[one][1] + RECHECK <= now)
-        ]
+        missing = [one for one in names if known.get(one, Match()).server_id is None]
         matches: dict[Logical, Match] = {}
         for resource_type in sorted({one[0] for one in missing}):
             mine = [one for one in missing if one[0] == resource_type]
@@ -83,7 +78,7 @@ class Matcher:
             for one in mine:
                 matches[one] = _only([found.get((one[1], one[2]), ())], _REFERENCE_REASONS)
         self._keep_references(matches)
-        return {one: match for one, (match, _) in known.items()} | matches
+        return known | matches
 
     def _found(self, resource_type: str, names: list[Name]) -> dict[Name, set[str]] | Failure:
         """Search for identifiers; return the ids of all that carry each."""
@@ -189,16 +184,15 @@ def patient_links(session: Session, connection_id: str, patient_ids: Collection[
 
 def _reference_links(
     session: Session, connection_id: str, names: Collection[Logical]
-) -> dict[Logical, tuple[Match, datetime]]:
+) -> dict[Logical, Match]:
     rows = session.scalars(
         select(ReferenceLink).where(
             ReferenceLink.connection_id == connection_id, ReferenceLink.value.in_([one[2] for one in names])
         )
     )
     links = {
-        (row.resource_type, row.system, row.value): (
-            Match(row.server_id, Reason(row.reason) if row.reason else None),
-            row.checked_at,
+        (row.resource_type, row.system, row.value): Match(
+            row.server_id, Reason(row.reason) if row.reason else None
         )
         for row in rows
     }

@@ -6,6 +6,7 @@ import uuid
 import pytest
 from flask import Request, Response
 
+from fhir_mappings.exact_json import Tree
 from service.fhir_client import FHIRClient
 from service.sandbox import faults
 from tests.service.sync.conftest import EHR
@@ -286,20 +287,42 @@ def test_a_patient_who_is_not_found_exactly_once_is_not_guessed(
         assert office.states() == {"synced": 2}
 
 
-def test_a_practitioner_is_found_by_identifier_and_otherwise_left_as_named(office: Office, ehr: EHR) -> None:
+def practitioner(name: str) -> Tree:
+    return {"resourceType": "Practitioner", "identifier": [{"system": "urn:npi", "value": name}]}
+
+
+def test_a_practitioner_is_found_by_identifier(office: Office, ehr: EHR) -> None:
     name = str(uuid.uuid4())
-    practitioner = office.post(
-        {"resourceType": "Practitioner", "identifier": [{"system": "urn:npi", "value": name}]}
-    )
+    there_already = office.post(practitioner(name))
     known = {"type": "Practitioner", "identifier": {"system": "urn:npi", "value": name}}
-    unheard = {"type": "Practitioner", "identifier": {"system": "urn:npi", "value": "unheard of"}}
-    plan = office.plan(office.goal(), author=known, contributor=[unheard])
+    place = {"type": "Location", "identifier": {"system": "urn:rooms", "value": "4"}}
+    plan = office.plan(office.goal(), author=known, supportingInfo=[place])
     office.sync.push()
     there = office.there("CarePlan", plan)
-    assert there["author"]["reference"] == f"Practitioner/{practitioner['id']}"
-    assert there["contributor"] == [unheard]
+    assert there["author"]["reference"] == f"Practitioner/{there_already['id']}"
+    assert there["supportingInfo"] == [place]
     office.sync.run()
     assert office.here("CarePlan", plan)["author"] == known
+
+
+@pytest.mark.parametrize(("there", "reason"), [(0, "not-found-there"), (2, "several-found-there")])
+def test_a_practitioner_who_is_not_found_once_is_neither_created_nor_guessed(
+    office: Office, ehr: EHR, there: int, reason: str
+) -> None:
+    name = str(uuid.uuid4())
+    for _ in range(there):
+        office.post(practitioner(name))
+    author = {"type": "Practitioner", "identifier": {"system": "urn:npi", "value": name}}
+    goal = office.goal()
+    plan = office.plan(goal, author=author)
+    office.sync.push()
+    assert (office.status(plan).state, office.status(plan).reason) == ("unmatched", reason)
+    assert office.status(goal).state == "synced"
+    if there == 0:
+        office.post(practitioner(name))
+        office.sync.retry(plan)
+        office.sync.push()
+        assert office.states() == {"synced": 2}
 
 
 def test_a_record_waits_for_what_it_refers_to(office: Office, ehr: EHR) -> None:
