@@ -218,9 +218,8 @@ def test_patients_are_registered_once_and_found_by_identifier(api):
     assert [patient["id"] for patient in found] == [second]
     assert api.get(f"/api/v1/patients/{first}").json["identifiers"][0]["value"] == "MS-1"
     page = api.get("/api/v1/patients?limit=1").json
-    assert [patient["id"] for patient in page["items"] + api.get(page["next"]).json["items"]] == [
-        first,
-        second,
-    ]
+    pages = page["items"] + api.get(page["next"]).json["items"]
+    # Patients of one moment have no order.
+    assert sorted(patient["id"] for patient in pages) == sorted([first, second])
     assert api.get("/api/v1/patients?identifier=MS-2").paths == ["identifier"]
     assert api.post("/api/v1/patients", {"identifiers": [{"system": "a"}]}).paths == ["identifiers[0].value"]
