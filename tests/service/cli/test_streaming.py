@@ -68,7 +68,8 @@ def test_a_reader_who_goes_away_is_no_error(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_with_130() -> None:
-    child = process("translate", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    child = process("translate", "-", stdin=pipe, stdout=pipe, stderr=pipe, preexec_fn=hear_ctrl_c)
     assert child.stdin is not None
     assert child.stdout is not None
     # Until the first output, the signal could come before the command runs.
@@ -85,6 +86,11 @@ def test_ctrl_c_ends_with_130() -> None:
     assert b"Traceback" not in said
     child.stdout.close()
     child.stderr.close()
+
+
+def hear_ctrl_c() -> None:
+    # What a shell starts in the background ignores SIGINT, and so do its children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def feed(to: IO[bytes]) -> None:

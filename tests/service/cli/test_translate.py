@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from fhir_mappings import exact_json
-from service.cli.inputs import Item
+from service.cli.inputs import MAX_BYTES, Item
 from service.cli.translation import translated
 from tests import foreign
 from tests.service.cli.running import EXAMPLES, mainstay
@@ -160,7 +160,8 @@ def test_a_record_is_not_written_onto_another_ones_original(
 def test_a_record_is_not_written_onto_another_type(tmp_path: Path) -> None:
     plan = {"resourceType": "CarePlan", "id": "g", "status": "active", "intent": "plan", "subject": SUBJECT}
     ended = mainstay("translate", "-", "--onto", written(tmp_path / "o", plan), input=json.dumps(RECORD))
-    assert (ended.code, types(ended.lines)) == (1, ["OperationOutcome"])
+    assert ended.code == 1
+    assert ended.lines[0]["issue"][0]["expression"] == ["type"]
 
 
 def test_originals_and_records_have_to_be_as_many(tmp_path: Path) -> None:
@@ -288,6 +289,14 @@ def test_an_edit_under_an_unknown_modifier_is_refused_by_name(
     ended = mainstay("translate", "-", "--onto", original, input=record.out.replace("Walk", "Swim"))
     assert ended.code == 1
     assert named in ended.out
+
+
+def test_a_line_without_end_is_refused_and_skipped(tmp_path: Path) -> None:
+    file = tmp_path / "long.ndjson"
+    file.write_bytes(b'{"a":"' + b"x" * (MAX_BYTES + 100) + b'"}\n' + json.dumps(GOAL).encode())
+    ended = mainstay("translate", file)
+    assert (ended.code, types(ended.lines)) == (1, ["OperationOutcome", "Goal"])
+    assert ended.lines[0]["issue"][0]["code"] == "too-long"
 
 
 def test_what_was_said_is_in_no_refusal(tmp_path: Path) -> None:
