@@ -44,8 +44,8 @@ def in_order(references: Mapping[T, Iterable[T]]) -> list[list[T]]:
 
 
 def _popped(stack: list[T], on_stack: set[T], node: T) -> list[T]:
-    at = stack.index(node)
-    group = stack[at:]
-    del stack[at:]
+    group: list[T] = []
+    while node not in group[-1:]:
+        group.append(stack.pop())
     on_stack.difference_update(group)
-    return group
+    return group[::-1]

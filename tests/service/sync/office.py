@@ -63,11 +63,13 @@ class Office:
         return str(self.post({"resourceType": "Patient", "identifier": identifier})["id"])
 
     def goal(self, text: str = "Walk to the lake", patient: str | None = None, **more: Any) -> str:
-        return self.create({"resourceType": "Goal", "lifecycleStatus": "active", "description": {"text": text}, **more}, patient)  # fmt: skip
+        goal = {"resourceType": "Goal", "lifecycleStatus": "active", "description": {"text": text}}
+        return self.create({**goal, **more}, patient)
 
     def plan(self, goal: str, patient: str | None = None, **more: Any) -> str:
         goals = [{"reference": f"Goal/{goal}"}]
-        return self.create({"resourceType": "CarePlan", "status": "active", "intent": "plan", "goal": goals, **more}, patient)  # fmt: skip
+        plan = {"resourceType": "CarePlan", "status": "active", "intent": "plan", "goal": goals}
+        return self.create({**plan, **more}, patient)
 
     def activity(self, patient: str | None = None, **more: Any) -> str:
         return self.create(

@@ -1,4 +1,4 @@
-"""One request at a time: whatever a network or server does, the client says which of four things came of it."""
+"""One request at a time: whatever happens, the client says which of four things came of it."""
 
 import socket
 import threading
@@ -17,6 +17,7 @@ from service.sync.connections import token_in
 BASE = "https://ehr.test/fhir"
 GOAL = {"resourceType": "Goal", "id": "1"}
 FHIR = {"content_type": "application/fhir+json"}
+CREATED = b"HTTP/1.1 201 Created\r\nContent-Type: application/fhir+json\r\n"
 
 
 @pytest.fixture
@@ -63,11 +64,11 @@ def test_a_server_that_is_down_got_nothing() -> None:
     "answer",
     [
         b"",
-        b"HTTP/1.1 201 Created\r\nContent-Type: application/fhir+json\r\nContent-Length: 500\r\n\r\n{\"resou",
-        b"HTTP/1.1 201 Created\r\nContent-Type: application/fhir+json\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{",
+        CREATED + b'Content-Length: 500\r\n\r\n{"resou',
+        CREATED + b"Transfer-Encoding: chunked\r\n\r\n50\r\n{",
     ],
     ids=["no answer", "half a body", "half a chunk"],
-)  # fmt: skip
+)
 def test_a_connection_that_ends_early_leaves_it_unknown(answer: bytes) -> None:
     with raw_server(answer) as base_url:
         outcome = FHIRClient(base_url).create(GOAL)
@@ -221,8 +222,14 @@ def test_an_empty_search_may_have_no_entry_and_no_total(client: FHIRClient) -> N
 
 @responses.activate
 @pytest.mark.parametrize(
-    "url", ["https://elsewhere.test/fhir?p=2", "http://ehr.test/fhir?p=2", "https://ehr.test:8443/fhir?p=2", "//x/y"]
-)  # fmt: skip
+    "url",
+    [
+        "https://elsewhere.test/fhir?p=2",
+        "http://ehr.test/fhir?p=2",
+        "https://ehr.test:8443/fhir?p=2",
+        "//x/y",
+    ],
+)
 def test_a_next_page_on_another_host_is_not_asked_for(client: FHIRClient, url: str) -> None:
     responses.get(f"{BASE}/Goal", json=page(GOAL, next_url=url))
     outcome = client.search("Goal", {})

@@ -1,4 +1,4 @@
-"""Against a real server: killed at any moment and cut off after any commit, each record arrives exactly once."""
+"""Against a real server: killed at any moment, cut off after any commit, each record arrives once."""
 
 import multiprocessing
 import os

@@ -35,10 +35,25 @@ NOTE_A, NOTE_B, NOTE_C = ({"text": word} for word in "abc")
         ({"description": WALK}, {"description": RUN}, {"description": WALK}, {"description": RUN}),
         ({"description": WALK}, {"description": WALK}, {"description": RUN}, {"description": RUN}),
         ({"description": WALK}, {"description": RUN}, {"description": RUN}, {"description": RUN}),
-        ({}, {"statusDate": "2026"}, {"lifecycleStatus": "active"}, {"statusDate": "2026", "lifecycleStatus": "active"}),
+        (
+            {},
+            {"statusDate": "2026"},
+            {"lifecycleStatus": "active"},
+            {"statusDate": "2026", "lifecycleStatus": "active"},
+        ),
         ({"statusDate": "2026"}, {}, {"statusDate": "2026", "priority": PAIN}, {"priority": PAIN}),
-        ({"note": [NOTE_A]}, {"note": [NOTE_A, NOTE_B]}, {"note": [NOTE_A, NOTE_C]}, {"note": [NOTE_A, NOTE_C, NOTE_B]}),
-        ({"note": [NOTE_A, NOTE_B]}, {"note": [NOTE_B]}, {"note": [NOTE_A, NOTE_B, NOTE_C]}, {"note": [NOTE_B, NOTE_C]}),
+        (
+            {"note": [NOTE_A]},
+            {"note": [NOTE_A, NOTE_B]},
+            {"note": [NOTE_A, NOTE_C]},
+            {"note": [NOTE_A, NOTE_C, NOTE_B]},
+        ),
+        (
+            {"note": [NOTE_A, NOTE_B]},
+            {"note": [NOTE_B]},
+            {"note": [NOTE_A, NOTE_B, NOTE_C]},
+            {"note": [NOTE_B, NOTE_C]},
+        ),
         (
             {"target": [TARGET]},
             {"target": [{**TARGET, "detailQuantity": {"value": 6}}]},
@@ -58,7 +73,7 @@ NOTE_A, NOTE_B, NOTE_C = ({"text": word} for word in "abc")
             {"extension": [{"url": "u", "valueString": "2"}, {"url": "v", "valueString": "2"}]},
         ),
     ],
-)  # fmt: skip
+)
 def test_changes_in_different_places_are_merged(before: Tree, here: Tree, there: Tree, merged: Tree) -> None:
     result = three_way(before, here, there)
     assert result.conflicts == []
@@ -77,10 +92,25 @@ def _with_sorted_notes(tree: Tree) -> Tree:
         ({"description": WALK}, {"description": RUN}, {}, "Goal.description"),
         ({}, {"description": RUN}, {"description": SWIM}, "Goal.description"),
         # A changed coding under the statement is a change of the statement, though its text is the same.
-        ({"description": WALK}, {"description": RUN}, {"description": {**WALK, "coding": [PAIN]}}, "Goal.description"),
+        (
+            {"description": WALK},
+            {"description": RUN},
+            {"description": {**WALK, "coding": [PAIN]}},
+            "Goal.description",
+        ),
         ({"startDate": "2026"}, {"startCodeableConcept": PAIN}, {"startDate": "2027"}, "Goal.start[x]"),
-        ({"statusDate": "2026"}, {"statusDate": "2027"}, {"statusDate": "2026", "_statusDate": {"id": "x"}}, "Goal.statusDate"),
-        ({"target": [TARGET]}, {"target": [{**TARGET, "detailQuantity": {"value": 6}}]}, {"target": [{**TARGET, "detailString": "much"} | {"detailQuantity": {"value": 7}}]}, "Goal.target[0].detail[x]"),
+        (
+            {"statusDate": "2026"},
+            {"statusDate": "2027"},
+            {"statusDate": "2026", "_statusDate": {"id": "x"}},
+            "Goal.statusDate",
+        ),
+        (
+            {"target": [TARGET]},
+            {"target": [{**TARGET, "detailQuantity": {"value": 6}}]},
+            {"target": [{**TARGET, "detailString": "much"} | {"detailQuantity": {"value": 7}}]},
+            "Goal.target[0].detail[x]",
+        ),
         ({"target": [TARGET]}, {"target": [{**TARGET, "detailQuantity": {"value": 6}}]}, {}, "Goal.target"),
         ({"note": [NOTE_A]}, {"note": [NOTE_B]}, {"note": [NOTE_C]}, "Goal.note"),
         (
@@ -90,7 +120,7 @@ def _with_sorted_notes(tree: Tree) -> Tree:
             "QuestionnaireResponse.item[0].answer",
         ),
     ],
-)  # fmt: skip
+)
 def test_changes_in_the_same_place_conflict_by_path(before: Tree, here: Tree, there: Tree, path: str) -> None:
     result = three_way(before, here, there)
     assert result.conflicts == [path]

@@ -60,17 +60,21 @@ def test_a_change_there_becomes_a_version_here(office: Office, ehr: EHR, without
     assert office.states() == {"synced": 1}
 
 
-def test_an_idle_run_writes_nothing_anywhere(office: Office, ehr: EHR) -> None:
+@pytest.mark.parametrize("without", [FULL, NO_LAST_UPDATED], ids=["by time", "by snapshot"])
+def test_an_idle_run_writes_nothing_anywhere(office: Office, ehr: EHR, without: set[str]) -> None:
+    ehr.without = without
     goals = [office.goal(f"goal {number}") for number in range(30)]
     foreign_goal(office)
     office.sync.run()
     office.clock.advance(seconds=600)
     before = [office.chart.get("Goal", goal) for goal in goals]
+    standing = office.sync.status(limit=100)
     ehr.forget()
     office.sync.run()
     assert ehr.writes() == []
     assert ehr.reads() <= 9
     assert [office.chart.get("Goal", goal) for goal in goals] == before
+    assert office.sync.status(limit=100) == standing
 
 
 def test_changes_on_both_sides_in_different_places_meet(office: Office, ehr: EHR) -> None:
@@ -81,7 +85,7 @@ def test_changes_on_both_sides_in_different_places_meet(office: Office, ehr: EHR
     office.change("Goal", goal, description={"text": "run"})
     office.sync.pull()
     assert office.status(goal).state == "pending"
-    assert [one.action for one in office.chart.history("Goal", goal)][0] == "merge"
+    assert office.chart.history("Goal", goal)[0].action == "merge"
     office.sync.push()
     for tree in (office.here("Goal", goal), office.there("Goal", goal)):
         assert tree["description"] == {"text": "run"}

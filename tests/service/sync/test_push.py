@@ -117,9 +117,11 @@ def test_only_an_uncached_search_counts(office: Office, ehr: EHR) -> None:
     office.goal()
     ehr.before = lambda request: (
         Response('{"resourceType": "Bundle", "type": "searchset"}', content_type="application/fhir+json")
-        if request.path.endswith("/Goal") and request.method == "GET" and "no-cache" not in request.headers.get("Cache-Control", "")
+        if request.path.endswith("/Goal")
+        and request.method == "GET"
+        and "no-cache" not in request.headers.get("Cache-Control", "")
         else None
-    )  # fmt: skip
+    )
     ehr.after = once(lambda request: request.method == "POST", faults.dropped)
     office.sync.push()
     office.clock.advance(seconds=7200)
