@@ -150,7 +150,7 @@ def _act(act: Callable[[Opened], Report], as_json: bool) -> None:
     if as_json:
         terminal.write_line(dataclasses.asdict(report))
     else:
-        terminal.table(tuple(report.counts()), [tuple(report.counts().values())])
+        terminal.table(("records", ""), report.counts().items())
         for problem in report.problems:
             terminal.say(problem)
     if needs_a_person(report):

@@ -18,6 +18,9 @@ from fhir_mappings.errors import Finding
 #: So many refusals are said one by one; a million of them would bury the terminal.
 MOST_SAID = 20
 
+#: Columns of a table that goes into a file or another program.
+_WIDE = 500
+
 T = TypeVar("T")
 
 
@@ -28,11 +31,13 @@ def write_line(tree: Any) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table; what is absent is left blank, and nothing in a cell is markup."""
-    drawn = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        # Folded, never cut: an id that ends in an ellipsis helps nobody.
+        drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*[Text("" if cell is None else str(cell)) for cell in row])
-    console = Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty())
-    console.print(drawn)
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE).print(drawn)
 
 
 def told(columns: Sequence[str], rows: Iterable[dict[str, Any]], as_json: bool) -> None:
