@@ -10,6 +10,7 @@ from service.fhir_client import FHIRClient
 from service.store.database import Database
 from service.sync.capabilities import Capabilities
 from service.sync.match import Matcher
+from service.sync.presence import Presence
 from service.sync.report import Report
 from service.sync.taking import Taking
 
@@ -21,7 +22,7 @@ TYPES = ("Goal", "ServiceRequest", "CarePlan", "QuestionnaireResponse")
 class Desk:
     """A connection, its client, and all that work on it needs.
 
-    owner: names this run on leases. stopping: whether to begin nothing further.
+    presence: of this run, which holds leases. stopping: whether to begin nothing further.
     """
 
     connection_id: str
@@ -33,10 +34,14 @@ class Desk:
     chart: Chart
     clock: Callable[[], datetime]
     rng: random.Random
-    owner: str
+    presence: Presence
     batch_size: int
     stopping: Callable[[], bool]
     report: Report
+
+    @property
+    def owner(self) -> str:
+        return self.presence.owner
 
     def matcher(self) -> Matcher:
         return Matcher(self.database, self.connection_id, self.client, self.clock)

@@ -1,7 +1,6 @@
 """START HERE for sync: what can be asked of it. A run is push, pull, push for each connection."""
 
 import random
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from service.sync.connections import Connection
 from service.sync.desk import TYPES, Desk
 from service.sync.merge import Side
 from service.sync.plan import Method
+from service.sync.presence import Presence
 from service.sync.pull import Pull
 from service.sync.push import Push
 from service.sync.reasons import NEXT_STEPS, Reason
@@ -199,15 +199,25 @@ class Sync:
         if not isinstance(able, Capabilities):
             report.problem = plan.next_step(Method.READ, able).reason or Reason.NOT_FHIR
         else:
-            desk = self._desk(connection, client, able, report)
-            for direction in directions:
-                if report.problem or self.stopping():
-                    break
-                (Push if direction == "push" else Pull)(desk).run()
+            with Presence() as presence:
+                self._work(self._desk(connection, client, able, presence, report), directions)
         log.info("sync", connection=connection.name, **report.counts(), problem=report.problem)
         return report
 
-    def _desk(self, connection: Connection, client: FHIRClient, able: Capabilities, report: Report) -> Desk:
+    def _work(self, desk: Desk, directions: tuple[Direction, ...]) -> None:
+        for direction in directions:
+            if desk.report.problem or self.stopping():
+                break
+            (Push if direction == "push" else Pull)(desk).run()
+
+    def _desk(
+        self,
+        connection: Connection,
+        client: FHIRClient,
+        able: Capabilities,
+        presence: Presence,
+        report: Report,
+    ) -> Desk:
         return Desk(
             connection.id,
             connection.name,
@@ -218,7 +228,7 @@ class Sync:
             self._chart,
             self._clock,
             self._rng,
-            str(uuid.uuid4()),
+            presence,
             self._batch_size,
             self.stopping,
             report,

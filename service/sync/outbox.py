@@ -87,6 +87,27 @@ def finish(session: Session, connection_id: str, owner: str, rows: Iterable[Leas
     release(session, connection_id, owner, [row.record_id for row in rows])
 
 
+def holders(session: Session, connection_id: str) -> list[str]:
+    """Return who holds leases."""
+    return list(
+        session.scalars(
+            select(OutboxRow.lease_owner)
+            .where(OutboxRow.connection_id == connection_id, OutboxRow.lease_owner.is_not(None))
+            .distinct()
+        )
+    )
+
+
+def take_over(session: Session, connection_id: str, owners: Collection[str]) -> None:
+    """Free what the dead hold."""
+    session.execute(
+        update(OutboxRow)
+        .where(OutboxRow.connection_id == connection_id, OutboxRow.lease_owner.in_(owners))
+        .values(lease_owner=None, leased_until=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def release(session: Session, connection_id: str, owner: str, record_ids: Collection[str]) -> None:
     """Give leases back without an attempt having been made."""
     session.execute(

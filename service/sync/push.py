@@ -36,6 +36,7 @@ class Push:
 
     def run(self) -> None:
         """Send until nothing is due, or the server needs a pause."""
+        self._take_over()
         waiting: set[str] = set()
         done_at_wake = self._done()
         while not (self._desk.report.problem or self._desk.stopping()):
@@ -54,6 +55,18 @@ class Push:
 
     def _done(self) -> int:
         return self._desk.report.synced + self._desk.report.adopted
+
+    def _take_over(self) -> None:
+        """Free the leases of processes of this machine that died; others' have to run out."""
+        desk = self._desk
+        with desk.database.read() as session:
+            holders = outbox.holders(session, desk.connection_id)
+        gone = [owner for owner in holders if desk.presence.is_gone(owner)]
+        if gone:
+            with desk.database.begin() as session:
+                outbox.take_over(session, desk.connection_id, gone)
+        for owner in gone:
+            desk.presence.forget(owner)
 
     def _lease(self) -> list[outbox.Leased]:
         desk = self._desk

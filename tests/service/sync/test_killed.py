@@ -102,6 +102,20 @@ def test_killed_at_any_moment_each_record_arrives_exactly_once(
     _assert_exactly_once(office, goals, plans)
 
 
+def test_what_a_killed_process_held_is_free_at_once(busy_office: Office, database_url: str) -> None:
+    office = busy_office
+    goals = [office.goal(f"goal {number}") for number in range(40)]
+    office.database.close()
+    child = FORK.Process(target=push, args=(database_url, timedelta(0), 1, 1))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    # Nobody waits for a lease to run out: no time has passed.
+    office.sync.push()
+    assert office.states() == {"synced": 40}
+    _assert_exactly_once(office, goals, {})
+
+
 def _assert_exactly_once(office: Office, goals: list[str], plans: dict[str, str]) -> None:
     rows, _ = office.sync.status(limit=10_000)
     there = {row.record_id: row.server_id for row in rows}
