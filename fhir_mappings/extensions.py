@@ -45,27 +45,21 @@ def _with_url(url: str, member: str | None = None) -> Pick:
     return pick
 
 
-class Extension(First):
-    """The value of the first extension with a URL."""
+class Extensions(Each):
+    """The values of all extensions with a URL."""
+
+    #: A URL tells an extension from its neighbours, whatever it holds.
+    ambiguous = False
 
     def __init__(self, url: str, name: str, type_: Type) -> None:
         """name: the FHIR type of the value (``string``, ``date``, ``Reference``)."""
         valued = _Valued(url, name, type_)
         super().__init__("extension", valued, _with_url(url, valued.member))
-        self.where = f"extension({url.rsplit('/', 1)[-1]})"
-        # A URL tells it from its neighbours, whatever it holds.
-        self.ambiguous = False
+        self.where = _place(url)
 
 
-class Extensions(Each):
-    """The values of all extensions with a URL."""
-
-    def __init__(self, url: str, name: str, type_: Type) -> None:
-        valued = _Valued(url, name, type_)
-        super().__init__("extension", valued, _with_url(url, valued.member))
-        self.where = f"extension({url.rsplit('/', 1)[-1]})"
-        # A URL tells it from its neighbours, whatever it holds.
-        self.ambiguous = False
+class Extension(Extensions, First):
+    """The value of the first extension with a URL."""
 
 
 class ExtensionItems(Items):
@@ -73,4 +67,8 @@ class ExtensionItems(Items):
 
     def __init__(self, url: str, mapping: Mapping[Any]) -> None:
         super().__init__("extension", mapping, _with_url(url))
-        self.where = f"extension({url.rsplit('/', 1)[-1]})"
+        self.where = _place(url)
+
+
+def _place(url: str) -> str:
+    return f"extension({url.rsplit('/', 1)[-1]})"

@@ -43,10 +43,12 @@ class Field(Protocol):
     keys: frozenset[str]
     #: Whether it shares them with other fields, so that it owns but a part of each.
     shared: bool
-    #: Whether what it holds could be taken for a neighbour's.
-    ambiguous: bool
     #: Its value where there is nothing: None or ().
     nothing: Any
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether what it holds could be taken for a neighbour's."""
 
     def reader(self, key: str) -> Callable[[Any, Unread], Any]:
         """Return how the field is read from that member; the path of an error starts below it."""

@@ -24,9 +24,13 @@ class Each:
     def __init__(self, name: str, type_: Type, pick: Pick = every) -> None:
         self.where = self.name = name
         self.keys = frozenset((name,))
-        self.shared = self.ambiguous = pick is not every
+        self.shared = pick is not every
         self.type = type_
         self.pick = pick
+
+    @property
+    def ambiguous(self) -> bool:
+        return self.shared
 
     def reader(self, key: str) -> Callable[[Any, Unread], Any]:
         return self._read

@@ -12,7 +12,6 @@ import pytest
 import requests
 
 from tests.servers import hapi as hapi_module
-from tests.servers import postgres as postgres_module
 from tests.servers import workshop
 from tests.servers.postgres import PostgresServer
 
@@ -78,8 +77,6 @@ def test_a_database_is_gone_after_its_test(postgres: PostgresServer) -> None:
 def test_the_database_server_ends_with_the_process_that_started_it() -> None:
     start = "from tests.servers.postgres import PostgresServer; import os; s = PostgresServer()"
     leave = "print(s.port, flush=True); os.kill(os.getpid(), 9)"
-    if postgres_module.installed_binaries() is None:
-        pytest.skip("unpacking the server once is enough")
     orphan = subprocess.run(
         [sys.executable, "-c", f"{start}; {leave}"], capture_output=True, text=True, check=False
     )
