@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from typing import cast
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from fhir_mappings.errors import Finding
@@ -20,7 +21,8 @@ _SUBJECTS = frozenset({"subject", "patient"})
 #: Fewer than SQLite's limit of variables in one statement.
 _CHUNK = 500
 
-_PATIENT = select(tables.Patient.id).where(tables.Patient.id == bindparam("id"))
+_PATIENT_ID = cast("Table", tables.Patient.__table__).c.id
+_PATIENT = select(_PATIENT_ID).where(bindparam("id") == _PATIENT_ID)
 
 
 def with_subject(session: Session, tree: Tree) -> tuple[Tree, str]:
@@ -50,7 +52,7 @@ def _registered(session: Session, reference: str, path: str) -> str:
     local = _LOCAL.fullmatch(reference)
     if local is None or local[1] != "Patient":
         raise InvalidContent(Finding(path, "has to be a patient who is registered here: Patient/id", "value"))
-    if session.scalar(_PATIENT, {"id": local[2]}) is None:
+    if session.connection().scalar(_PATIENT, {"id": local[2]}) is None:
         raise InvalidContent(Finding(path, "no patient is registered here under this id", "not-found"))
     return local[2]
 

@@ -26,7 +26,8 @@ class Act:
 
 
 def _insert(table: type[tables.Table]) -> Insert:
-    # Into the table itself: a new row needs nothing of the object mapping, which takes as long again.
+    # Into the table itself, and through the connection: a new row needs nothing of the object
+    # mapping nor of its session, which take as long again.
     return insert(cast("Table", table.__table__))
 
 
@@ -39,9 +40,13 @@ def add(session: Session, tree: Tree, patient_id: str | None, act: Act) -> Entry
     """Store a new record."""
     columns = _columns(tree) | {"version": 1, "updated_at": act.at}
     identity = {"id": tree["id"], "resource_type": tree["resourceType"], "patient_id": patient_id}
-    session.execute(_INSERT_RECORD, {**identity, "created_at": act.at, **columns})
+    session.connection().execute(_INSERT_RECORD, {**identity, "created_at": act.at, **columns})
     _identify(session, tree)
-    return _written(session, tree, patient_id, columns, act)
+    entry = _written(session, tree, patient_id, columns, act)
+    # What was read from a server goes to no other: each keeps its own.
+    if act.told and patient_id is not None and act.action != "pull":
+        outbox.enqueue_new(session, entry.id, entry.resource_type, act.at, but=act.but)
+    return entry
 
 
 def change(session: Session, record: tables.Record, tree: Tree, act: Act) -> Entry:
@@ -52,7 +57,10 @@ def change(session: Session, record: tables.Record, tree: Tree, act: Act) -> Ent
     session.flush()
     session.execute(delete(tables.RecordIdentifier).where(tables.RecordIdentifier.record_id == record.id))
     _identify(session, tree)
-    return _written(session, tree, record.patient_id, columns, act)
+    entry = _written(session, tree, record.patient_id, columns, act)
+    if act.told and entry.patient_id is not None:
+        outbox.enqueue(session, entry.id, entry.resource_type, act.at, but=act.but)
+    return entry
 
 
 def _columns(tree: Tree) -> dict[str, Any]:
@@ -71,7 +79,7 @@ def _identify(session: Session, tree: Tree) -> None:
         for system, value in trees.business_identifiers(tree)
     ]
     if rows:
-        session.execute(_INSERT_IDENTIFIER, rows)
+        session.connection().execute(_INSERT_IDENTIFIER, rows)
 
 
 def _written(
@@ -80,9 +88,7 @@ def _written(
     record_id, kind, status = tree["id"], tree["resourceType"], columns["status"]
     version = {name: columns[name] for name in ("version", "tree", "status")}
     by = {"actor": act.actor, "action": act.action, "at": act.at}
-    session.execute(_INSERT_VERSION, {"record_id": record_id, **version, **by})
-    if act.told and patient_id is not None:
-        outbox.enqueue(session, record_id, kind, act.at, but=act.but)
+    session.connection().execute(_INSERT_VERSION, {"record_id": record_id, **version, **by})
     return Entry(
         record_id,
         kind,

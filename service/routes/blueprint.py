@@ -25,9 +25,16 @@ class Noun(Blueprint):
         # flask-smorest has no types; these are the decorators that we use.
         def route(self, rule: str, **options: Any) -> Callable[[V], V]: ...
         def arguments(self, schema: Any, **options: Any) -> Callable[[V], V]: ...
-        def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[V], V]: ...
-        def alt_response(self, status_code: int, *args: Any, **options: Any) -> Callable[[V], V]: ...
-        def doc(self, **described: Any) -> Callable[[V], V]: ...
+
+    # Our views return whole responses, so these only document.
+    def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[V], V]:
+        return _only_noted(super().response(status_code, schema, **options))
+
+    def alt_response(self, status_code: int, *args: Any, **options: Any) -> Callable[[V], V]:
+        return _only_noted(super().alt_response(status_code, *args, **options))
+
+    def doc(self, **described: Any) -> Callable[[V], V]:
+        return _only_noted(super().doc(**described))
 
     def refuses(self, *statuses: int) -> Callable[[V], V]:
         """Document the refusals of a route, beside those that all guarded routes have."""
@@ -38,6 +45,19 @@ class Noun(Blueprint):
             return view
 
         return decorate
+
+
+def _only_noted(decorate: Callable[[Any], Any]) -> Callable[[V], V]:
+    """Keep what a decorator notes for the document, not the function it wraps around the view.
+
+    Ten of those around one view would take longer than to read the body.
+    """
+
+    def noted(view: V) -> V:
+        view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]
+        return view
+
+    return noted
 
 
 def refused(status: int) -> dict[str, Any]:
