@@ -3,7 +3,9 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from joserfc import jwt
@@ -17,6 +19,9 @@ from service.errors import Unauthorized, Unavailable
 #: Asymmetric only: with "none" or HS256, anyone who knows the public key could sign.
 ALGORITHMS = ("RS256", "RS384", "ES256", "ES384")
 LEEWAY_SECONDS = 30
+
+#: How many tokens' signatures are remembered at once.
+REMEMBERED = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -76,12 +81,36 @@ class KeySource:
         return at is None or self._clock() - at >= age
 
 
+@dataclass(frozen=True)
+class _Signed:
+    """What tokens claim whose signatures hold under these keys; a client sends the same one many times.
+
+    A signature that held holds: whether a token counts, now and here, is asked anew each time.
+    """
+
+    keys: KeySet
+    _claims: dict[bytes, dict[str, Any]] = field(default_factory=dict, repr=False)
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """Return what a token claims. Raises JoseError, ValueError, TypeError unless these keys signed it."""
+        # Tokens themselves are not kept: who could read them here could use them.
+        digest = sha256(token.encode()).digest()
+        claims = self._claims.get(digest)
+        if claims is None:
+            claims = jwt.decode(token, self.keys, algorithms=ALGORITHMS).claims
+            if len(self._claims) >= REMEMBERED:
+                self._claims.clear()
+            self._claims[digest] = claims
+        return claims
+
+
 class TokenVerifier:
     """Turns the Authorization header into a Principal."""
 
     def __init__(self, issuer: str, audience: str, keys: KeySource, clock: Callable[[], datetime]) -> None:
-        self._keys, self._clock = keys, clock
-        self._claims = jwt.JWTClaimsRegistry(
+        self._keys = keys
+        self._signed = _Signed(KeySet([]))
+        self._registry = jwt.JWTClaimsRegistry(
             now=lambda: int(clock().timestamp()),
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": issuer},
@@ -106,14 +135,21 @@ class TokenVerifier:
     def _verified(self, token: str) -> dict[str, Any]:
         try:
             try:
-                decoded = jwt.decode(token, self._keys.keys(), algorithms=ALGORITHMS)
+                claims = self._signed_with(self._keys.keys()).claims(token)
             except InvalidKeyIdError:
-                decoded = jwt.decode(token, self._keys.newer_keys(), algorithms=ALGORITHMS)
-            self._claims.validate(decoded.claims)
+                claims = self._signed_with(self._keys.newer_keys()).claims(token)
+            self._registry.validate(claims)
         # joserfc raises ValueError and TypeError for headers and keys of a wrong shape.
         except (JoseError, ValueError, TypeError):
             raise _refused() from None
-        return decoded.claims
+        return claims
+
+    def _signed_with(self, keys: KeySet) -> _Signed:
+        # Each fetch makes a new set, under which no signature has been verified yet.
+        signed = self._signed
+        if signed.keys is not keys:
+            signed = self._signed = _Signed(keys)
+        return signed
 
 
 def _refused() -> Unauthorized:

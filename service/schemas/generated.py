@@ -58,10 +58,15 @@ class PartSchema(Schema):
             raise ValidationError(problems)
         return self.made(**values)
 
-    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        value = getattr(obj, attr)
-        at_default = attr in self.defaults and value == self.defaults[attr]
-        return missing if at_default else value
+    def dump(self, obj: Any, **_: Any) -> dict[str, Any]:
+        """Return the JSON object; only what is not at its default is walked, for the same reason."""
+        said: dict[str, Any] = {}
+        for name, field in self.dump_fields.items():
+            # The literal ``type`` is no attribute of the dataclass.
+            value = getattr(obj, name, None)
+            if name not in self.defaults or value != self.defaults[name]:
+                said[name] = field._serialize(value, name, obj)
+        return said
 
 
 def schema_of(made: Any) -> PartSchema:

@@ -71,7 +71,7 @@ class Literal(Strict, fields.String):
             raise ValidationError(f"must be {self.text}")
         return missing
 
-    def serialize(self, attr: str, obj: Any, accessor: Any = None, **kwargs: Any) -> str:
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str:
         return self.text
 
 

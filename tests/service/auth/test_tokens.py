@@ -186,6 +186,33 @@ def test_a_key_that_the_issuer_withdrew_ends_to_count(verifier, issuer, clock):
         verifier.principal(bearer(exp=int(clock.now.timestamp()) + 60))
 
 
+def test_a_token_that_was_good_a_moment_ago_ends_with_its_time(verifier, clock):
+    token = bearer()
+    verifier.principal(token)
+    clock.now += timedelta(seconds=331)
+    with pytest.raises(Unauthorized):
+        verifier.principal(token)
+
+
+def test_a_token_that_was_good_a_moment_ago_ends_with_its_key(verifier, issuer, clock):
+    token = bearer(exp=int(START.timestamp()) + 86_400)
+    verifier.principal(token)
+    issuer.keys = (NEW,)
+    clock.now += timedelta(hours=1)
+    with pytest.raises(Unauthorized):
+        verifier.principal(token)
+
+
+def test_a_token_that_was_good_does_not_vouch_for_one_like_it(verifier):
+    token = bearer()
+    verifier.principal(token)
+    start, claimed, signature = token.split(".")
+    other = part(claims(sub="somebody-else")).decode()
+    assert claimed != other
+    with pytest.raises(Unauthorized):
+        verifier.principal(f"{start}.{other}.{signature}")
+
+
 def test_while_the_issuer_is_down_known_keys_serve_on(verifier, issuer, clock):
     verifier.principal(bearer())
     issuer.keys = ()
