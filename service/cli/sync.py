@@ -33,6 +33,8 @@ _STATUS = (
 )
 _CONFLICT = ("id", "record_id", "resource_type", "connection", "here_version", "server_version", "paths")
 
+_INVALID = ("connection", "resource_type", "server_id", "server_version", "findings", "seen_at")
+
 
 @click.group()
 def sync() -> None:
@@ -118,6 +120,16 @@ def conflicts(conflict_id: str | None, connection: str | None, resolved: bool, a
 
 
 @sync.command()
+@CONNECTION
+@AS_JSON
+def invalid(connection: str | None, as_json: bool) -> None:
+    """List what servers hold that is not valid R4: kept as it came, never written."""
+    with opened() as store:
+        rows = map(plain, store.sync.invalid(connection))
+        terminal.told(_INVALID, rows if as_json else map(_with_findings_in_lines, rows), as_json)
+
+
+@sync.command()
 @click.argument("conflict_id")
 @click.option("--keep", type=click.Choice(["here", "there"]), help="The side that counts where both changed.")
 @click.option("--record", type=FILE, help="Or: the record that is to be, made of both by a person.")
@@ -168,6 +180,11 @@ def _pages(page: Callable[[str | None], tuple[list[Any], str | None]]) -> Iterat
 
 def _with_paths_in_lines(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "paths": "\n".join(row["paths"])}
+
+
+def _with_findings_in_lines(row: dict[str, Any]) -> dict[str, Any]:
+    said = [f"{finding['path']}: {finding['problem']}" for finding in row["findings"]]
+    return {**row, "findings": "\n".join(said)}
 
 
 def _merged(conflict: Any, file: str) -> Tree:

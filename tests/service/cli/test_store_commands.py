@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from fhir_mappings.mappings import BY_RESOURCE_TYPE
 from service.chart import Chart
@@ -189,6 +190,22 @@ def test_a_change_on_both_sides_is_shown_and_decided(connected: Run, server: str
     assert isinstance(read, Answered)
     assert read.body is not None
     assert (row["state"], read.body["description"]["text"]) == ("synced", "Ours")
+
+
+def test_what_is_not_valid_there_is_listed_with_its_findings(connected: Run, server: str) -> None:
+    connected("sync", "run")
+    (patient,) = requests.get(f"{server}/Patient", timeout=10).json()["entry"]
+    bad = {
+        "resourceType": "Goal",
+        "lifecycleStatus": "active",
+        "subject": {"reference": f"Patient/{patient['resource']['id']}"},
+    }
+    created = requests.post(f"{server}/Goal", json=bad, timeout=10).json()
+    assert connected("sync", "pull").code == 1
+    (row,) = connected("sync", "invalid", "--json").lines
+    assert (row["resource_type"], row["server_id"]) == ("Goal", created["id"])
+    assert [finding["path"] for finding in row["findings"]] == ["Goal.description"]
+    assert "Goal.description" in connected("sync", "invalid").out
 
 
 def test_a_server_that_is_away_is_told_with_a_next_step(loaded: Run) -> None:
