@@ -1,10 +1,12 @@
 """Every server hears of every change, in the transaction of the change."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
+from sqlalchemy.exc import ProgrammingError
 
 from service.chart import Chart
 from service.chart.entries import Entry
+from service.errors import Unavailable
 from service.store.database import Database
 from service.store.tables import Link, OutboxRow
 from tests import builders
@@ -109,3 +111,14 @@ def test_what_one_server_changed_can_be_told_to_the_others(chart: Chart, databas
         )
     assert (merged.version, merged.action) == (2, "merge")
     assert {key[1]: row.generation for key, row in outbox(database).items()} == {clinic: 1, other: 2}
+
+
+def test_what_no_server_can_be_told_of_is_not_stored(chart: Chart, database: Database) -> None:
+    # The outbox row is written in the record's transaction: where it cannot be, nothing is.
+    connect(database)
+    person = patient(chart)
+    with database.begin() as session:
+        session.execute(text("DROP TABLE outbox"))
+    with pytest.raises((Unavailable, ProgrammingError)):
+        chart.create(builders.goal(person), "nurse")
+    assert chart.search("Goal", limit=10).entries == ()
