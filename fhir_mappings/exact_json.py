@@ -5,7 +5,6 @@ nothing changes one after it was built.
 """
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -56,7 +55,6 @@ def parse(text: str | bytes) -> Any:
         text = _decode(text)
     if not text.strip():
         raise JSONTextError("the text is empty")
-    _refuse_depth(text)
     try:
         value = _DECODER.decode(text.removeprefix("\ufeff"))
     except simplejson.JSONDecodeError as error:
@@ -64,6 +62,9 @@ def parse(text: str | bytes) -> Any:
         raise JSONTextError(f"not JSON: {problem} at line {error.lineno} column {error.colno}") from None
     except RecursionError:
         raise JSONTextError(f"nested more than {MAX_DEPTH} levels deep") from None
+    # Few brackets cannot nest deeply, and to count them is cheaper than to walk the tree.
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _refuse_depth(value)
     if _SURROGATE_ESCAPE.search(text) or "\\u0000" in text or _FORBIDDEN_CHARACTER.search(text):
         _refuse_characters(value)
     return value
@@ -81,22 +82,14 @@ def _decode(raw: bytes) -> str:
         raise JSONTextError(f"not UTF-8 at byte {error.start}") from None
 
 
-def _refuse_depth(text: str) -> None:
-    # Brackets within strings count too, so a suspicion is checked exactly.
-    if text.count("{") + text.count("[") <= MAX_DEPTH:
-        return
-    depth = 0
-    for mark in _structure(text):
-        depth += 1 if mark in "{[" else -1
-        if depth > MAX_DEPTH:
-            raise JSONTextError(f"nested more than {MAX_DEPTH} levels deep")
-
-
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
-
-
-def _structure(text: str) -> Iterator[str]:
-    return (mark for mark in _STRING_OR_BRACKET.findall(text) if mark[0] != '"')
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [one for one in level if isinstance(one, dict | list)]
+        if not level:
+            return
+        level = [member for one in level for member in (one.values() if isinstance(one, dict) else one)]
+    raise JSONTextError(f"nested more than {MAX_DEPTH} levels deep")
 
 
 def _integer(text: str) -> int | Number:
