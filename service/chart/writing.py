@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Insert, Table, delete, insert
+from sqlalchemy import Connection, Insert, Table, delete, insert
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
@@ -40,9 +40,10 @@ def add(session: Session, tree: Tree, patient_id: str | None, act: Act) -> Entry
     """Store a new record."""
     columns = _columns(tree) | {"version": 1, "updated_at": act.at}
     identity = {"id": tree["id"], "resource_type": tree["resourceType"], "patient_id": patient_id}
-    session.connection().execute(_INSERT_RECORD, {**identity, "created_at": act.at, **columns})
-    _identify(session, tree)
-    entry = _written(session, tree, patient_id, columns, act)
+    connection = session.connection()
+    connection.execute(_INSERT_RECORD, {**identity, "created_at": act.at, **columns})
+    _identify(connection, tree)
+    entry = _written(connection, tree, patient_id, columns, act)
     # What was read from a server goes to no other: each keeps its own.
     if act.told and patient_id is not None and act.action != "pull":
         outbox.enqueue_new(session, entry.id, entry.resource_type, act.at, but=act.but)
@@ -56,8 +57,8 @@ def change(session: Session, record: tables.Record, tree: Tree, act: Act) -> Ent
         setattr(record, name, value)
     session.flush()
     session.execute(delete(tables.RecordIdentifier).where(tables.RecordIdentifier.record_id == record.id))
-    _identify(session, tree)
-    entry = _written(session, tree, record.patient_id, columns, act)
+    _identify(session.connection(), tree)
+    entry = _written(session.connection(), tree, record.patient_id, columns, act)
     if act.told and entry.patient_id is not None:
         outbox.enqueue(session, entry.id, entry.resource_type, act.at, but=act.but)
     return entry
@@ -73,22 +74,22 @@ def _columns(tree: Tree) -> dict[str, Any]:
     }
 
 
-def _identify(session: Session, tree: Tree) -> None:
+def _identify(connection: Connection, tree: Tree) -> None:
     rows = [
         {"record_id": tree["id"], "system": system, "value": value}
         for system, value in trees.business_identifiers(tree)
     ]
     if rows:
-        session.connection().execute(_INSERT_IDENTIFIER, rows)
+        connection.execute(_INSERT_IDENTIFIER, rows)
 
 
 def _written(
-    session: Session, tree: Tree, patient_id: str | None, columns: dict[str, Any], act: Act
+    connection: Connection, tree: Tree, patient_id: str | None, columns: dict[str, Any], act: Act
 ) -> Entry:
     record_id, kind, status = tree["id"], tree["resourceType"], columns["status"]
     version = {name: columns[name] for name in ("version", "tree", "status")}
     by = {"actor": act.actor, "action": act.action, "at": act.at}
-    session.connection().execute(_INSERT_VERSION, {"record_id": record_id, **version, **by})
+    connection.execute(_INSERT_VERSION, {"record_id": record_id, **version, **by})
     return Entry(
         record_id,
         kind,
