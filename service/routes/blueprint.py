@@ -50,7 +50,7 @@ class Noun(Blueprint):
 def _only_noted(decorate: Callable[[Any], Any]) -> Callable[[V], V]:
     """Keep what a decorator notes for the document, not the function it wraps around the view.
 
-    Ten of those around one view would take longer than to read the body.
+    A view that documents ten answers would be called through ten functions.
     """
 
     def noted(view: V) -> V:

@@ -40,7 +40,7 @@ def enqueue_new(
 ) -> None:
     """Put a record that was made here, in this transaction, in the outbox of every connection but one.
 
-    As ``enqueue`` does it, in a third of the time: nothing of the record can be there already.
+    As ``enqueue`` does it, in less time: nothing of the record can be there already.
     """
     connection = session.connection()
     values = {"record_id": record_id, "now": now, "but": but or ""}
