@@ -1,7 +1,7 @@
 """Records on their way: one transaction for many, a batch, or one by one, as the server allows."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -10,6 +10,7 @@ from service.fhir_answers import Answered, Cause, Found, Outcome, Unknown, versi
 from service.sync import bundles, plan
 from service.sync.desk import Desk
 from service.sync.drafting import Draft, draft, without_cycle
+from service.sync.flight import Flight
 from service.sync.links import Job
 from service.sync.match import chunked, if_none_exist
 from service.sync.plan import Method, Step
@@ -22,6 +23,16 @@ log = structlog.get_logger(__name__)
 
 #: Records that refer to each other in a circle go together; all others are groups of one.
 Group = list[Job]
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A transaction that is on its way. places: what it brings there."""
+
+    flight: Flight
+    groups: list[Group]
+    drafts: list[Draft]
+    places: frozenset[str]
 
 
 class Sender:
@@ -46,16 +57,30 @@ class Sender:
         self._bases = bases
         #: Records that refer to what is not there yet.
         self.waiting: set[str] = set()
+        self._sent: _Sent | None = None
 
     def send(self, groups: list[Group]) -> None:
         """Bring groups there that may refer to one another, those referred to first."""
-        for pack in self._packs(groups):
-            if self._desk.report.problem or self._desk.stopping():
-                self._book.put_back([job for group in pack for job in group])
-            elif self._desk.capabilities.has_transaction:
-                self._transaction(pack)
-            else:
-                self._one_level([job for group in pack for job in group])
+        try:
+            for pack in self._packs(groups):
+                self._send(pack)
+            self._settle(self._landed())
+        except Exception:
+            # Leases are given back after this; nothing of ours may be on its way by then.
+            if self._sent:
+                self._sent.flight.wait()
+            raise
+
+    def _send(self, pack: list[Group]) -> None:
+        if self._pausing():
+            self._book.put_back(_jobs(pack))
+        elif self._desk.capabilities.has_transaction:
+            self._transaction(pack)
+        else:
+            self._one_level(_jobs(pack))
+
+    def _pausing(self) -> bool:
+        return self._desk.report.problem is not None or self._desk.stopping()
 
     def _packs(self, groups: list[Group]) -> Iterable[list[Group]]:
         pack: list[Group] = []
@@ -79,24 +104,58 @@ class Sender:
             yield pack
 
     def _transaction(self, groups: list[Group]) -> None:
-        """Send groups as one transaction; if it is refused, halve it until the bad one stands alone."""
-        jobs = self._ready([job for group in groups for job in group])
-        drafts = self._drafts(jobs, together=True)
-        if not drafts:
-            return
-        if len(drafts) == 1:
+        """Send groups as one transaction, and leave it on its way.
+
+        While the one before is on its way, this one is drafted; while this one is, what came of
+        the one before is written down. Only the note that this one is about to be sent waits for
+        the answer to the one before: a pause that the server asks for holds for this one too.
+        """
+        if self._sent and any(job.references & self._sent.places for job in _jobs(groups)):
+            # The addresses come with the answer.
+            self._settle(self._landed())
+        jobs = self._ready(_jobs(groups))
+        drafted = self._drafted(jobs, together=True)
+        told = self._landed()
+        try:
+            drafts = self._take_off(groups, jobs, drafted)
+        finally:
+            self._settle(told)
+        if drafts:
             self._single(drafts[0])
-            return
-        outcome = self._desk.client.bundle(bundles.request("transaction", [one.entry for one in drafts]))
+
+    def _take_off(self, groups: list[Group], jobs: list[Job], drafted: list[Draft | Verdict]) -> list[Draft]:
+        """Send what was drafted; return it if it is a single record, which needs no transaction."""
+        if self._pausing():
+            self._book.put_back(jobs)
+            return []
+        drafts = self._noted(drafted, together=True)
+        if len(drafts) < 2:
+            return drafts
+        request = bundles.request("transaction", [one.entry for one in drafts])
+        flight = Flight(lambda: self._desk.client.bundle(request))
+        self._sent = _Sent(flight, groups, drafts, frozenset(one.job.local for one in drafts))
+        return []
+
+    def _landed(self) -> list[Verdict]:
+        """Wait for what is on its way; return what came of it.
+
+        If it was refused, it is halved until the bad one stands alone.
+        """
+        sent = self._sent
+        if sent is None:
+            return []
+        outcome = sent.flight.land()
+        self._sent = None
+        drafts = sent.drafts
         self._desk.report.sent += len(drafts)
         following = plan.next_step(Method.BUNDLE, outcome, max(one.job.row.attempts for one in drafts))
         if following.step is Step.DONE:
             assert isinstance(outcome, Answered)
-            self._finish(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
-        elif following.step is Step.SPLIT:
-            self._halve(groups, {one.job.record_id for one in drafts})
-        else:
-            self._failed(drafts, Method.BUNDLE, outcome)
+            return self._told(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
+        if following.step is Step.SPLIT:
+            self._halve(sent.groups, {one.job.record_id for one in drafts})
+            return []
+        return self._failed(drafts, Method.BUNDLE, outcome)
 
     def _halve(self, groups: list[Group], sent: set[str]) -> None:
         kept = [[job for job in group if job.record_id in sent] for group in groups]
@@ -106,11 +165,12 @@ class Sender:
             self._one_level(kept[0])
             return
         middle = len(kept) // 2
-        self._transaction(kept[:middle])
-        if self._desk.report.problem:
-            self._book.put_back([job for group in kept[middle:] for job in group])
-        else:
-            self._transaction(kept[middle:])
+        for half in (kept[:middle], kept[middle:]):
+            if self._desk.report.problem:
+                self._book.put_back(_jobs(half))
+            else:
+                self._transaction(half)
+                self._settle(self._landed())
 
     def _one_level(self, jobs: list[Job]) -> None:
         """Send records of which none needs another's address: as a batch, or one by one."""
@@ -143,13 +203,13 @@ class Sender:
         following = plan.next_step(Method.BUNDLE, outcome, max(one.job.row.attempts for one in drafts))
         if following.step is Step.DONE:
             assert isinstance(outcome, Answered)
-            self._finish(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
+            self._settle(self._told(drafts, bundles.answers([one.entry for one in drafts], outcome.body)))
         elif following.step is Step.SPLIT:
             # The batch itself was refused, not an entry of it.
             for one in drafts:
                 self._single(one)
         else:
-            self._failed(drafts, Method.BUNDLE, outcome)
+            self._settle(self._failed(drafts, Method.BUNDLE, outcome))
 
     def _single(self, one: Draft) -> None:
         drafts = self._not_yet_there([one])
@@ -161,7 +221,7 @@ class Sender:
             if following.step is not Step.AGAIN:
                 break
         self._desk.report.sent += 1
-        self._finish([one], [outcome])
+        self._settle(self._told([one], [outcome]))
 
     def _write(self, one: Draft) -> Outcome:
         entry = one.entry
@@ -194,12 +254,17 @@ class Sender:
         return jobs
 
     def _drafts(self, jobs: list[Job], *, together: bool) -> list[Draft]:
-        """Draft records and note that they are about to be sent; what needs no sending is settled."""
-        while jobs:
-            coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
-            there = self._there | (coming if together else {})
-            addresses = Addresses(self._desk.base_url, there, self._logical)
-            drafted = [self._draft(job, addresses) for job in jobs]
+        return self._noted(self._drafted(jobs, together=together), together=together)
+
+    def _drafted(self, jobs: list[Job], *, together: bool) -> list[Draft | Verdict]:
+        coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
+        there = self._there | (coming if together else {})
+        addresses = Addresses(self._desk.base_url, there, self._logical)
+        return [self._draft(job, addresses) for job in jobs]
+
+    def _noted(self, drafted: list[Draft | Verdict], *, together: bool) -> list[Draft]:
+        """Note that drafts are about to be sent, and return them; what needs no sending is settled."""
+        while drafted:
             verdicts = [one for one in drafted if isinstance(one, Verdict)]
             drafts = [one for one in drafted if isinstance(one, Draft)]
             self._book.settle(verdicts)
@@ -208,6 +273,7 @@ class Sender:
                 return drafts
             # Somebody may have referred to what does not travel after all.
             jobs = self._ready([one.job for one in drafts if one.job.record_id in kept])
+            drafted = self._drafted(jobs, together=together)
         return []
 
     def _draft(self, job: Job, addresses: Addresses) -> Draft | Verdict:
@@ -219,8 +285,8 @@ class Sender:
             log.error("a record could not be drafted", record_id=job.record_id, kind=type(error).__name__)
             return rejected(job, Reason.FAILED_HERE)
 
-    def _finish(self, drafts: list[Draft], outcomes: list[Outcome]) -> None:
-        """Settle what was answered, entry by entry."""
+    def _told(self, drafts: list[Draft], outcomes: list[Outcome]) -> list[Verdict]:
+        """Return what was answered, entry by entry."""
         whole = self._with_bodies(outcomes)
         verdicts = []
         for one, outcome in zip(drafts, whole, strict=True):
@@ -233,10 +299,10 @@ class Sender:
                 verdicts.extend([told] if told else [])
             else:
                 verdicts.extend(self._resolver.failed([one.job], _method(one), outcome))
-        self._settle(self._asked(verdicts))
+        return self._asked(verdicts)
 
-    def _failed(self, drafts: list[Draft], method: Method, outcome: Outcome) -> None:
-        self._settle(self._asked(self._resolver.failed([one.job for one in drafts], method, outcome)))
+    def _failed(self, drafts: list[Draft], method: Method, outcome: Outcome) -> list[Verdict]:
+        return self._asked(self._resolver.failed([one.job for one in drafts], method, outcome))
 
     def _asked(self, verdicts: list[Verdict]) -> list[Verdict]:
         """Ask at once what became of creates that got no answer; most are there.
@@ -290,6 +356,10 @@ def _with_body(outcome: Outcome, bodies: Mapping[tuple[str, str], Tree]) -> Outc
         return Unknown(Cause.DROPPED, "the server does not show what it wrote")
     # A newer version than the one written is for the next pull to merge; what counts is what was shown.
     return replace(outcome, body=body, version=version_of(body))
+
+
+def _jobs(groups: list[Group]) -> list[Job]:
+    return [job for group in groups for job in group]
 
 
 def _method(one: Draft) -> Method:

@@ -469,3 +469,32 @@ def test_a_stop_ends_after_the_bundle_on_its_way(office: Office, ehr: EHR) -> No
     assert office.states() == {"synced": 50, "pending": 70}
     office.sync.push()
     assert office.states() == {"synced": 120}
+
+
+def test_what_a_transaction_refers_to_may_have_gone_with_the_one_before(office: Office, ehr: EHR) -> None:
+    goals = [office.goal(f"goal {number}") for number in range(4)]
+    plans = [office.plan(goal) for goal in goals]
+    office.new_sync(batch_size=2).push()
+    assert office.states() == {"synced": 8}
+    assert ehr.writes() == ["POST /fhir"] * 4
+    for goal, plan in zip(goals, plans, strict=True):
+        assert office.there("CarePlan", plan)["goal"] == [
+            {"reference": f"Goal/{office.status(goal).server_id}"}
+        ]
+
+
+def test_a_pause_that_is_asked_for_holds_for_the_transaction_that_was_to_follow(
+    office: Office, ehr: EHR
+) -> None:
+    for number in range(6):
+        office.goal(f"goal {number}")
+    ehr.before = lambda request: faults.overloaded(503, "600") if request.method == "POST" else None
+    office.new_sync(batch_size=2).push()
+    assert ehr.writes() == ["POST /fhir"]
+    # The server may have done what it was sent first; the others have not left.
+    assert office.states() == {"unknown": 2, "pending": 4}
+    ehr.before = lambda request: None
+    office.clock.advance(seconds=3600)
+    office.sync.push()
+    assert office.states() == {"synced": 6}
+    assert len(office.copies("Goal")) == 6
