@@ -1,23 +1,24 @@
 """Records on their way: one transaction for many, a batch, or one by one, as the server allows."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
 from fhir_mappings.exact_json import Tree
-from service.fhir_answers import Answered, Cause, Found, Outcome, Unknown, version_of
+from service.fhir_answers import Answered, Outcome
 from service.sync import bundles, plan
 from service.sync.desk import Desk
 from service.sync.drafting import Draft, draft, without_cycle
 from service.sync.flight import Flight
+from service.sync.hearing import Hearing, method_of
 from service.sync.links import Job
-from service.sync.match import chunked, if_none_exist
+from service.sync.match import if_none_exist
 from service.sync.plan import Method, Step
 from service.sync.project import Addresses, Logical
 from service.sync.reasons import Reason, State
 from service.sync.resolving import Resolver
-from service.sync.verdict import Book, Seen, Verdict, When, rejected, synced
+from service.sync.verdict import Book, Verdict, When, rejected
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class Sender:
         self._desk = desk
         self._book = book
         self._resolver = resolver
+        self._hearing = Hearing(desk, resolver)
         self._system = system
         self._there = dict(addresses.there)
         self._logical: Mapping[Logical, str] = addresses.logical
@@ -151,11 +153,11 @@ class Sender:
         following = plan.next_step(Method.BUNDLE, outcome, max(one.job.row.attempts for one in drafts))
         if following.step is Step.DONE:
             assert isinstance(outcome, Answered)
-            return self._told(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
+            return self._hearing.told(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
         if following.step is Step.SPLIT:
             self._halve(sent.groups, {one.job.record_id for one in drafts})
             return []
-        return self._failed(drafts, Method.BUNDLE, outcome)
+        return self._hearing.failed(drafts, Method.BUNDLE, outcome)
 
     def _halve(self, groups: list[Group], sent: set[str]) -> None:
         kept = [[job for job in group if job.record_id in sent] for group in groups]
@@ -203,13 +205,15 @@ class Sender:
         following = plan.next_step(Method.BUNDLE, outcome, max(one.job.row.attempts for one in drafts))
         if following.step is Step.DONE:
             assert isinstance(outcome, Answered)
-            self._settle(self._told(drafts, bundles.answers([one.entry for one in drafts], outcome.body)))
+            self._settle(
+                self._hearing.told(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
+            )
         elif following.step is Step.SPLIT:
             # The batch itself was refused, not an entry of it.
             for one in drafts:
                 self._single(one)
         else:
-            self._settle(self._failed(drafts, Method.BUNDLE, outcome))
+            self._settle(self._hearing.failed(drafts, Method.BUNDLE, outcome))
 
     def _single(self, one: Draft) -> None:
         drafts = self._not_yet_there([one])
@@ -217,11 +221,11 @@ class Sender:
             return
         for tried in range(plan.MAX_AGAIN + 1):
             outcome = self._write(one)
-            following = plan.next_step(_method(one), outcome, max(tried, one.job.row.attempts))
+            following = plan.next_step(method_of(one), outcome, max(tried, one.job.row.attempts))
             if following.step is not Step.AGAIN:
                 break
         self._desk.report.sent += 1
-        self._settle(self._told([one], [outcome]))
+        self._settle(self._hearing.told([one], [outcome]))
 
     def _write(self, one: Draft) -> Outcome:
         entry = one.entry
@@ -285,82 +289,12 @@ class Sender:
             log.error("a record could not be drafted", record_id=job.record_id, kind=type(error).__name__)
             return rejected(job, Reason.FAILED_HERE)
 
-    def _told(self, drafts: list[Draft], outcomes: list[Outcome]) -> list[Verdict]:
-        """Return what was answered, entry by entry."""
-        whole = self._with_bodies(outcomes)
-        verdicts = []
-        for one, outcome in zip(drafts, whole, strict=True):
-            following = plan.next_step(_method(one), outcome, one.job.row.attempts)
-            if following.step is Step.DONE:
-                assert isinstance(outcome, Answered)
-                verdicts.append(self._verdict(one, outcome, outcome.body))
-            elif following.step is Step.MERGE:
-                told = self._resolver.catch_up(one.job, outcome)
-                verdicts.extend([told] if told else [])
-            else:
-                verdicts.extend(self._resolver.failed([one.job], _method(one), outcome))
-        return self._asked(verdicts)
-
-    def _failed(self, drafts: list[Draft], method: Method, outcome: Outcome) -> list[Verdict]:
-        return self._asked(self._resolver.failed([one.job for one in drafts], method, outcome))
-
-    def _asked(self, verdicts: list[Verdict]) -> list[Verdict]:
-        """Ask at once what became of creates that got no answer; most are there.
-
-        One that is not there may still be on its way: it stays unknown and is asked for again later.
-        """
-        lost = [one.job for one in verdicts if one.state is State.UNKNOWN and one.job.is_create]
-        if not lost or self._desk.report.problem:
-            return verdicts
-        told = self._resolver.told(lost)
-        # A search that failed says nothing: what was unknown stays so.
-        sure = {record_id: one for record_id, one in told.items() if one.when is not When.LATER}
-        return [sure.get(one.job.record_id, one) for one in verdicts]
-
     def _settle(self, verdicts: list[Verdict]) -> None:
         self._book.settle(verdicts)
         for one in verdicts:
             if one.seen:
                 self._there[one.job.local] = f"{one.job.resource_type}/{one.seen.server_id}"
 
-    def _verdict(self, one: Draft, outcome: Answered, body: Tree | None) -> Verdict:
-        assert body is not None
-        if one.entry.version is None and outcome.status == 200:
-            return self._resolver.adopt(one.job, body)
-        version = outcome.version
-        if one.again:
-            return Verdict(one.job, State.PENDING, When.NOW, seen=Seen(body["id"], version, body, None))
-        return synced(one.job, Seen(body["id"], version, body, one.job.version))
-
-    def _with_bodies(self, outcomes: list[Outcome]) -> list[Outcome]:
-        """Read what the server wrote but did not show; many at once."""
-        bare: dict[str, list[str]] = {}
-        for one in outcomes:
-            if isinstance(one, Answered) and one.body is None and one.address:
-                bare.setdefault(one.address.resource_type, []).append(one.address.server_id)
-        bodies: dict[tuple[str, str], Tree] = {}
-        for resource_type, ids in bare.items():
-            for some in chunked(ids):
-                found = self._desk.client.search(resource_type, {"_id": ",".join(some), "_count": "200"})
-                if isinstance(found, Found):
-                    bodies.update({(resource_type, body["id"]): body for body in found.resources})
-        return [_with_body(one, bodies) for one in outcomes]
-
-
-def _with_body(outcome: Outcome, bodies: Mapping[tuple[str, str], Tree]) -> Outcome:
-    if not isinstance(outcome, Answered) or outcome.body is not None:
-        return outcome
-    place = (outcome.address.resource_type, outcome.address.server_id) if outcome.address else None
-    body = bodies.get(place) if place else None
-    if body is None:
-        return Unknown(Cause.DROPPED, "the server does not show what it wrote")
-    # A newer version than the one written is for the next pull to merge; what counts is what was shown.
-    return replace(outcome, body=body, version=version_of(body))
-
 
 def _jobs(groups: list[Group]) -> list[Job]:
     return [job for group in groups for job in group]
-
-
-def _method(one: Draft) -> Method:
-    return Method.CREATE if one.entry.version is None else Method.UPDATE
