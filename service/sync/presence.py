@@ -18,13 +18,12 @@ class Presence:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or Path(tempfile.gettempdir()) / f"mainstay-{os.getuid()}"
+        self._folder = folder or Path(tempfile.gettempdir())
         self.owner = f"{socket.gethostname()}:{uuid.uuid4()}"
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = self._path(self.owner).open("w")
+        self._file = open(self._path(self.owner), "w", opener=_for_us_alone)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         return self
 
@@ -52,4 +51,9 @@ class Presence:
         self._path(owner).unlink(missing_ok=True)
 
     def _path(self, owner: str) -> Path:
-        return self._folder / Path(owner.partition(":")[2]).name
+        name = Path(owner.partition(":")[2]).name
+        return self._folder / f"mainstay-{name}.lease"
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)

@@ -39,7 +39,7 @@ def hold(folder: Path, sender: object) -> None:
 def test_of_another_machine_nothing_is_known(tmp_path: Path) -> None:
     with Presence(tmp_path) as one:
         name = one.owner.partition(":")[2]
-        (tmp_path / "left-behind").touch()
+        (tmp_path / "mainstay-left-behind.lease").touch()
         assert not one.is_gone(f"elsewhere:{name}")
         assert not one.is_gone("elsewhere:left-behind")
 
