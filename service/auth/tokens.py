@@ -71,6 +71,7 @@ class KeySource:
         try:
             self._keys = KeySet.import_key_set(self._fetch(self._url))
         except Exception as error:
+            # Whatever keeps the issuer from answering, the keys that we have still hold for a while.
             _log.warning("signing keys not fetched: %s", type(error).__name__)
             if self._older(self._fetched_at, 24 * self._max_age):
                 self._keys = None

@@ -27,6 +27,7 @@ class QuietGroup(click.Group):
         try:
             result = super().main(args, prog_name, **extra)
         except Exception as error:
+            # Each kind of refusal ends in its own way; a defect of ours is raised again there.
             sys.exit(_told(error))
         sys.exit(result if isinstance(result, int) else 0)
 
