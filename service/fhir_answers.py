@@ -44,12 +44,14 @@ class Unknown:
 class Refused:
     """The server answered with an error (or a redirect, which is never followed).
 
-    outcome: its OperationOutcome. retry_after: as the header says it, seconds or a date.
+    outcome: its OperationOutcome. retry_after: as the header says it, seconds or a date. address: the
+    resource to which a redirect leads, as to the Patient into whom another was merged.
     """
 
     status: int
     outcome: Tree | None = None
     retry_after: str | None = None
+    address: "Address | None" = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def answered(status: int, headers: Mapping[str, str], body: Tree | None) -> Answ
 def refused(status: int, headers: Mapping[str, str], body: Tree | None) -> Refused:
     """Return a refusal; only an OperationOutcome is worth keeping of its body."""
     told = body if body is not None and body.get("resourceType") == "OperationOutcome" else None
-    return Refused(status, told, headers.get("Retry-After"))
+    address = address_in(headers.get("Location")) if 300 <= status < 400 else None
+    return Refused(status, told, headers.get("Retry-After"), address)
 
 
 def address_in(location: Any) -> Address | None:

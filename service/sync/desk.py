@@ -9,9 +9,11 @@ from service.chart import Chart
 from service.fhir_client import FHIRClient
 from service.store.database import Database
 from service.sync.capabilities import Capabilities
-from service.sync.match import Matcher
+from service.sync.match import Matcher, MatchRules
 from service.sync.presence import Presence
+from service.sync.reference_match import ReferenceMatcher
 from service.sync.report import Report
+from service.sync.subjects import Subjects
 from service.sync.taking import Taking
 
 #: What is kept in step; those that are referred to come first.
@@ -37,6 +39,7 @@ class Desk:
     presence: Presence
     batch_size: int
     stopping: Callable[[], bool]
+    match_rules: MatchRules
     report: Report
 
     @property
@@ -44,7 +47,25 @@ class Desk:
         return self.presence.owner
 
     def matcher(self) -> Matcher:
-        return Matcher(self.database, self.connection_id, self.client, self.clock)
+        return Matcher(
+            database=self.database,
+            connection_id=self.connection_id,
+            base_url=self.base_url,
+            client=self.client,
+            takes_bundles=self.capabilities.has_batch,
+            rules=self.match_rules,
+            clock=self.clock,
+        )
+
+    def reference_matcher(self) -> ReferenceMatcher:
+        return ReferenceMatcher(
+            database=self.database,
+            connection_id=self.connection_id,
+            client=self.client,
+            subjects=Subjects(self.matcher()),
+            rules=self.match_rules,
+            clock=self.clock,
+        )
 
     def taking(self) -> Taking:
         return Taking(self.chart, self.connection_id, self.name, self.base_url, self.clock)

@@ -3,21 +3,24 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import structlog
 
-from fhir_mappings.exact_json import Tree
+from fhir_mappings.records import Record
 from service.chart import Chart
 from service.config import Config
 from service.errors import NotFound
 from service.fhir_client import FHIRClient
 from service.store.database import Database
-from service.sync import connections, deciding, ledger, plan
+from service.sync import connections, ledger, plan, resolution
 from service.sync.capabilities import Capabilities
+from service.sync.comparison import Comparison
 from service.sync.connections import Connection
 from service.sync.desk import TYPES, Desk
+from service.sync.identifiers import same_systems
+from service.sync.match import Matcher, MatchRules
 from service.sync.merge import Side
 from service.sync.plan import Method
 from service.sync.presence import Presence
@@ -25,10 +28,16 @@ from service.sync.pull import Pull
 from service.sync.push import Push
 from service.sync.reasons import NEXT_STEPS, Reason
 from service.sync.report import Report
+from service.sync.resolution import MovedDecision
 
 log = structlog.get_logger(__name__)
 
-Direction = Literal["push", "pull"]
+Direction = Literal["push", "pull", "compare"]
+_WORK: dict[Direction, type[Push] | type[Pull] | type[Comparison]] = {
+    "push": Push,
+    "pull": Pull,
+    "compare": Comparison,
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,7 @@ class Sync:
         rng: random.Random | None = None,
         *,
         batch_size: int = 50,
+        match_rules: MatchRules | None = None,
     ) -> None:
         self._database = database
         self._chart = chart
@@ -63,6 +73,7 @@ class Sync:
         self._clock = clock
         self._rng = rng or random.Random()
         self._batch_size = batch_size
+        self._match_rules = match_rules or MatchRules()
         #: Asked between connections and directions: whether to come to an end.
         self.stopping: Callable[[], bool] = lambda: False
 
@@ -83,7 +94,20 @@ class Sync:
                 timeout_seconds=config.request_timeout_seconds,
             )
 
-        return cls(database, chart, client_for, clock, rng, batch_size=config.sync_batch_size)
+        rules = MatchRules(
+            patients_for=timedelta(seconds=config.patient_match_seconds),
+            references_for=timedelta(seconds=config.reference_match_seconds),
+            same_systems=same_systems(config.same_identifier_systems),
+        )
+        return cls(
+            database,
+            chart,
+            client_for,
+            clock,
+            rng,
+            batch_size=config.sync_batch_size,
+            match_rules=rules,
+        )
 
     def push(self, connection: str | None = None) -> Report:
         """Bring there what changed here."""
@@ -118,6 +142,11 @@ class Sync:
                 connections.named(session, connection)
             return ledger.summary(session, connection, self._clock())
 
+    def missing(self, connection: str | None = None) -> list[ledger.Missing]:
+        """Return who and what is looked for there in vain, with the number of records that name them."""
+        with self._database.read() as session:
+            return ledger.missing(session, connection)
+
     def invalid(self, connection: str | None = None) -> list[ledger.Invalid]:
         """Return what servers hold that is not valid R4."""
         with self._database.read() as session:
@@ -128,7 +157,7 @@ class Sync:
         with self._database.begin() as session:
             if connection:
                 connections.named(session, connection)
-            deciding.retry(session, self._clock(), record_id, connection)
+            resolution.retry(session, self._clock(), record_id, connection)
         log.info("retry asked for", record_id=record_id, connection=connection, actor=actor)
 
     def conflicts(
@@ -153,11 +182,48 @@ class Sync:
         return found
 
     def resolve(
-        self, conflict_id: str, keep: str = "here", actor: str = "operator", tree: Tree | None = None
+        self, conflict_id: str, keep: str = "here", actor: str = "operator", record: Record | None = None
     ) -> None:
-        """Decide a conflict, for one side or for a tree; it is sent at the next push."""
+        """Decide a conflict, for one side or for a record made of both; it is sent at the next push."""
         with self._database.begin() as session:
-            deciding.resolve(session, self._chart, self._clock, conflict_id, Side(keep), actor, tree)
+            resolution.resolve(session, self._chart, self._clock, conflict_id, Side(keep), actor, record)
+
+    def moved(self, connection: str | None = None) -> list[ledger.Moved]:
+        """Return the copies that are another patient's there by now, and wait for a decision."""
+        with self._database.read() as session:
+            return ledger.moved(session, connection)
+
+    def decide_moved(
+        self, record_id: str, connection: str, decision: MovedDecision, actor: str = "operator"
+    ) -> None:
+        """Decide about a copy that moved: write it back, let it go, or hand it over to whose it is there."""
+        with self._database.begin() as session:
+            connection_id = connections.named(session, connection).id
+            resolution.decide_moved(
+                session, self._chart, self._clock, record_id, connection_id, decision, actor
+            )
+
+    def matches(self, patient_id: str) -> list[ledger.PatientMatch]:
+        """Return how a patient is matched on each connection, with the history of it."""
+        with self._database.read() as session:
+            return ledger.matches(session, patient_id)
+
+    def match_patient(
+        self, patient_id: str, server_id: str, connection: str, actor: str = "operator"
+    ) -> None:
+        """Match a patient to the Patient whom a person names. Raises InvalidContent."""
+        with self._database.read() as session:
+            one = connections.named(session, connection)
+        matcher = Matcher(
+            database=self._database,
+            connection_id=one.id,
+            base_url=one.base_url,
+            client=self._client_for(one),
+            takes_bundles=False,
+            rules=self._match_rules,
+            clock=self._clock,
+        )
+        matcher.accept(patient_id, server_id, actor)
 
     def add_connection(self, name: str, base_url: str, token_file: str | None = None) -> Connection:
         """Declare a FHIR server and put all records in its outbox."""
@@ -165,9 +231,17 @@ class Sync:
             return connections.add(session, name, base_url, token_file, self._clock())
 
     def enqueue_all(self, connection: str) -> None:
-        """Compare all records with a server again at the next push."""
+        """Have all records looked through again at the next push; what is in step costs no request."""
         with self._database.begin() as session:
             connections.enqueue_all(session, connections.named(session, connection).id, self._clock())
+
+    def compare(self, connection: str | None = None) -> Report:
+        """Read every copy there by its id, take in what changed, and push what differs: both sides whole."""
+        with self._database.read() as session:
+            chosen = [connections.named(session, connection)] if connection else connections.every(session)
+        for one in chosen:
+            self.enqueue_all(one.name)
+        return self._all(connection, ("compare", "push"))
 
     def connections(self) -> list[Connection]:
         with self._database.read() as session:
@@ -208,7 +282,7 @@ class Sync:
         for direction in directions:
             if desk.report.problem or self.stopping():
                 break
-            (Push if direction == "push" else Pull)(desk).run()
+            _WORK[direction](desk).run()
 
     def _desk(
         self,
@@ -231,5 +305,6 @@ class Sync:
             presence,
             self._batch_size,
             self.stopping,
+            self._match_rules,
             report,
         )

@@ -8,7 +8,7 @@ from service.fhir_answers import Answered, Cause, Found, Outcome, Unknown, versi
 from service.sync import plan
 from service.sync.desk import Desk
 from service.sync.drafting import Draft
-from service.sync.match import chunked
+from service.sync.identifiers import chunked
 from service.sync.plan import Method, Step
 from service.sync.reasons import State
 from service.sync.resolving import Resolver

@@ -1,19 +1,21 @@
 """There to here: what changed on a server for linked patients, page by page, the watermark last."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from service.fhir_answers import Answered, Failure, Found, Refused
+from service.fhir_answers import Failure, Found, Refused
 from service.store.tables import Link, Patient, PatientLink, Record, Watermark
-from service.sync import links, plan
+from service.sync import links, match_rows, plan
 from service.sync.arriving import Arrivals
 from service.sync.desk import TYPES, Desk
-from service.sync.match import RECHECK, chunked
-from service.sync.plan import Method, Step
-from service.sync.reasons import Reason, State
+from service.sync.identifiers import chunked
+from service.sync.match import RECHECK
+from service.sync.plan import Method
+from service.sync.reasons import Reason
+from service.sync.subjects import Subjects
 
 #: A large transaction can show up this long after it was dated (and clocks of a cluster differ).
 OVERLAP = timedelta(minutes=2)
@@ -26,14 +28,22 @@ class Pull:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._subjects = Subjects(desk.matcher())
+        self._unsettled: set[str] = set()
 
     def run(self) -> None:
         """Read what is new; a patient that is new here is read as a whole first."""
         self._match()
         with self._desk.database.read() as session:
-            patients = _linked(session, self._desk.connection_id)
+            patients = match_rows.matched_patients(session, self._desk.connection_id)
             marks = _watermarks(session, self._desk.connection_id)
         fresh = [server_id for server_id in patients if f"Patient/{server_id}" not in marks]
+        try:
+            self._read_all(patients, marks, fresh)
+        finally:
+            self._read_again(patients)
+
+    def _read_all(self, patients: Mapping[str, str], marks: Mapping[str, str], fresh: list[str]) -> None:
         for some in chunked(fresh):
             self._whole(some, patients, [f"Patient/{server_id}" for server_id in some])
         for resource_type in TYPES:
@@ -41,7 +51,7 @@ class Pull:
                 return
             abilities = self._desk.capabilities.of(resource_type)
             if abilities.can_search and abilities.tells_updates:
-                self._deletions(resource_type, marks.get(resource_type))
+                self._deletions(resource_type, patients, marks.get(resource_type))
                 self._changes(resource_type, patients, marks.get(resource_type))
             elif abilities.can_search:
                 for some in chunked([one for one in patients if one not in fresh]):
@@ -69,18 +79,17 @@ class Pull:
     def _snapshot(self, resource_type: str, some: list[str], patients: Mapping[str, str]) -> datetime | None:
         """Read all that some patients have of a type, and ask after what is missing."""
         seen: set[str] = set()
-        told = self._read(resource_type, {"patient": ",".join(some)}, patients, seen)
+        told = self._read(resource_type, {"patient": ",".join(some)}, patients, seen, some)
         if not isinstance(told, datetime):
             self._fail(told)
             return None
-        self._ask_after_missing(resource_type, [patients[one] for one in some], seen)
+        self._ask_after_missing(resource_type, patients, some, seen)
         return told
 
     def _changes(self, resource_type: str, patients: Mapping[str, str], since: str | None) -> None:
         """Read what changed since the watermark: of few patients by name, of many all at once."""
         params = {} if since is None else {"_lastUpdated": f"ge{since}"}
         few = list(chunked(list(patients)))
-        asked: list[dict[str, str]] = [{**params, "patient": ",".join(some)} for some in few]
         if len(few) > 1:
             refused = self._read(resource_type, params, patients, set())
             if isinstance(refused, datetime):
@@ -90,15 +99,15 @@ class Pull:
                 self._fail(refused)
                 return
         started: datetime | None = None
-        for one in asked:
-            told = self._read(resource_type, one, patients, set())
+        for some in few:
+            told = self._read(resource_type, {**params, "patient": ",".join(some)}, patients, set(), some)
             if not isinstance(told, datetime):
                 self._fail(told)
                 return
             started = started or told
         self._mark([resource_type], started)
 
-    def _deletions(self, resource_type: str, since: str | None) -> None:
+    def _deletions(self, resource_type: str, patients: Mapping[str, str], since: str | None) -> None:
         """Ask after what the history says was deleted since the watermark; a search shows no gaps."""
         if since is None or not self._desk.capabilities.of(resource_type).tells_deletions:
             return
@@ -109,13 +118,18 @@ class Pull:
         ids = [one.server_id for one in told.deleted if one.resource_type == resource_type]
         with self._desk.database.read() as session:
             linked = _links_of(session, self._desk.connection_id, resource_type, ids)
-        self._ask_after(resource_type, linked)
+        self._ask_after(resource_type, patients, linked)
 
     def _read(
-        self, resource_type: str, params: Mapping[str, str], patients: Mapping[str, str], seen: set[str]
+        self,
+        resource_type: str,
+        params: Mapping[str, str],
+        patients: Mapping[str, str],
+        seen: set[str],
+        asked: Collection[str] = (),
     ) -> datetime | Failure:
         """Take in all pages of a search; return the server's time as it began."""
-        arrivals = Arrivals(self._desk, patients)
+        arrivals = Arrivals(self._desk, self._subjects, patients, asked)
         started: datetime | None = None
         for page in self._desk.client.pages(resource_type, {**params, "_count": PAGE}):
             if not isinstance(page, Found):
@@ -124,6 +138,7 @@ class Pull:
             resources = [one for one in page.resources if one["resourceType"] == resource_type]
             seen.update(one["id"] for one in resources)
             arrivals.take(resources)
+            self._unsettled |= arrivals.unsettled
         return started or self._desk.clock()
 
     def _mark(self, scopes: Iterable[str], started: datetime | None) -> None:
@@ -137,26 +152,35 @@ class Pull:
                 elif mark.since < since:
                     mark.since = since
 
-    def _ask_after_missing(self, resource_type: str, patient_ids: list[str], seen: set[str]) -> None:
-        """Read directly what a search did not show: only that tells a deletion from a gap."""
+    def _ask_after_missing(
+        self, resource_type: str, patients: Mapping[str, str], some: list[str], seen: set[str]
+    ) -> None:
+        """Read directly what a search for some patients did not show."""
         with self._desk.database.read() as session:
-            missing = _links_not_in(session, self._desk.connection_id, resource_type, patient_ids, seen)
-        self._ask_after(resource_type, missing)
+            missing = _links_not_in(
+                session, self._desk.connection_id, resource_type, [patients[one] for one in some], seen
+            )
+        self._ask_after(resource_type, patients, missing)
 
-    def _ask_after(self, resource_type: str, missing: list[tuple[str, str]]) -> None:
-        gone = []
-        for record_id, server_id in missing:
-            outcome = self._desk.client.read(resource_type, server_id)
-            if isinstance(outcome, Refused) and plan.next_step(Method.READ, outcome).step is Step.GONE:
-                told = links.explained(State.REJECTED, Reason.GONE_THERE, outcome.outcome)
-                gone.append({"record_id": record_id, "resource_type": resource_type, **told})
-            elif not isinstance(outcome, Answered):
-                self._fail(outcome)
-                break
-        if gone:
-            self._desk.report.rejected += len(gone)
+    def _ask_after(
+        self, resource_type: str, patients: Mapping[str, str], missing: list[tuple[str, str]]
+    ) -> None:
+        arrivals = Arrivals(self._desk, self._subjects, patients, ())
+        stopped = arrivals.ask_after(resource_type, missing)
+        self._unsettled |= arrivals.unsettled
+        if stopped is not None:
+            self._fail(stopped)
+
+    def _read_again(self, patients: Mapping[str, str]) -> None:
+        """Have all of those read as a whole next time of whom something could not be judged now."""
+        scopes = [f"Patient/{there}" for there, here in patients.items() if here in self._unsettled]
+        if scopes:
             with self._desk.database.begin() as session:
-                links.save(session, self._desk.connection_id, self._desk.clock(), gone)
+                session.execute(
+                    delete(Watermark).where(
+                        Watermark.connection_id == self._desk.connection_id, Watermark.scope.in_(scopes)
+                    )
+                )
 
     def _fail(self, failure: Failure) -> None:
         following = plan.next_step(Method.SEARCH, failure)
@@ -168,16 +192,6 @@ def _wants_patient(refusal: Failure) -> bool:
     return isinstance(refusal, Refused) and refusal.status in (400, 403, 404, 422)
 
 
-def _linked(session: Session, connection_id: str) -> dict[str, str]:
-    """Return the matched patients: server id -> our id."""
-    rows = session.execute(
-        select(PatientLink.server_id, PatientLink.patient_id).where(
-            PatientLink.connection_id == connection_id, PatientLink.server_id.is_not(None)
-        )
-    )
-    return {row.server_id: row.patient_id for row in rows if row.server_id}
-
-
 def _unlinked(session: Session, connection_id: str, checked_before: datetime) -> list[str]:
     """Return the patients that have to be looked for (again)."""
     link = PatientLink
@@ -186,10 +200,11 @@ def _unlinked(session: Session, connection_id: str, checked_before: datetime) ->
             select(Patient.id)
             .outerjoin(link, (link.patient_id == Patient.id) & (link.connection_id == connection_id))
             .where(
+                Patient.merged_into.is_(None),
                 or_(
                     link.patient_id.is_(None),
-                    (link.server_id.is_(None)) & (link.checked_at <= checked_before),
-                )
+                    (link.state != match_rows.MATCHED) & (link.checked_at <= checked_before),
+                ),
             )
         )
     )

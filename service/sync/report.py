@@ -14,6 +14,7 @@ class Report:
     merged: int = 0
     adopted: int = 0
     conflicts: int = 0
+    moved: int = 0
     rejected: int = 0
     unmatched: int = 0
     unknown: int = 0

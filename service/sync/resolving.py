@@ -1,20 +1,23 @@
 """What became of a record there, asked before it is sent again: search, adopt, catch up."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import structlog
 
 from fhir_mappings.exact_json import Tree
+from fhir_mappings.references import names_of
 from service.errors import ServiceError
 from service.fhir_answers import Answered, Failure, Found, Outcome, version_of
 from service.sync import plan
 from service.sync.desk import Desk
 from service.sync.drafting import identity
+from service.sync.identifiers import any_of, chunked
 from service.sync.links import Job
-from service.sync.match import any_of, chunked, names_in
 from service.sync.plan import Method, Step
-from service.sync.project import relative, subject_of
 from service.sync.reasons import Reason, State
+from service.sync.subject_policy import About, Moved
+from service.sync.subject_policy import Verdict as SubjectVerdict
+from service.sync.subjects import Copy, Later, Subjects
 from service.sync.taking import FIRST, current
 from service.sync.verdict import Book, Seen, Verdict, When, after_failure, rejected
 
@@ -24,12 +27,11 @@ log = structlog.get_logger(__name__)
 class Resolver:
     """Asks one server what it holds of ours. Nothing is asked of a cache (FHIRClient.search)."""
 
-    def __init__(self, desk: Desk, book: Book, system: str, there: Mapping[str, str]) -> None:
-        """there: where the patients of the records are, among others."""
+    def __init__(self, desk: Desk, book: Book, system: str) -> None:
         self._desk = desk
         self._book = book
         self._system = system
-        self._there = there
+        self._subjects = Subjects(desk.matcher())
 
     def absent(self, jobs: Iterable[Job]) -> list[Job]:
         """Return the records that surely are not there; the others are settled or put off."""
@@ -73,13 +75,16 @@ class Resolver:
         if not isinstance(result, Found):
             return result
         return {
-            record_id: [tree for tree in result.resources if name in names_in(tree)]
+            record_id: [tree for tree in result.resources if name in names_of(tree)]
             for record_id, name in names.items()
         }
 
     def adopt(self, job: Job, body: Tree) -> Verdict:
         """Take a resource that carries a record's identifier for its copy."""
-        if not self._is_of_same_patient(job, body):
+        subject = self._subject(job, body)
+        if subject is Later.NOT_VERIFIED:
+            return _unverified(job)
+        if subject != About(str(job.patient_id)):
             return rejected(job, Reason.IDENTIFIER_TAKEN)
         if version_of(body) in FIRST:
             return Verdict(job, State.PENDING, When.NOW, seen=Seen(body["id"], version_of(body), body, None))
@@ -118,10 +123,15 @@ class Resolver:
 
     def _take_in(self, job: Job, body: Tree) -> Verdict:
         """Merge the copy as it is now into the record, and say how that leaves the push."""
+        subject = self._subject(job, body)
+        if subject is Later.NOT_VERIFIED:
+            return _unverified(job)
         taking = self._desk.taking()
         try:
             with self._desk.database.begin() as session:
-                if job.is_create:
+                if isinstance(subject, Moved):
+                    taken = taking.moved(session, job.record_id, body, subject.there)
+                elif job.is_create:
                     taken = taking.adopt(session, current(session, job.record_id), body)
                 else:
                     taken = taking.newer(session, job.record_id, body)
@@ -131,13 +141,21 @@ class Resolver:
         if taken.state is State.CONFLICT:
             self._desk.report.conflicts += 1
             return Verdict(job, State.CONFLICT, When.NEVER, Reason.CHANGED_ON_BOTH_SIDES)
+        if taken.state is State.MOVED:
+            self._desk.report.moved += 1
+            return Verdict(job, State.MOVED, When.NEVER, Reason.OTHER_PATIENT_THERE)
         self._desk.report.merged += taken.changed
         return Verdict(job, State.PENDING, When.NOW)
 
-    def _is_of_same_patient(self, job: Job, body: Tree) -> bool:
-        theirs = subject_of(body)
-        mine = self._there.get(f"Patient/{job.patient_id}")
-        return theirs is not None and relative(theirs, self._desk.base_url) == mine
+    def _subject(self, job: Job, body: Tree) -> SubjectVerdict | Later:
+        # A copy that is to be taken back was last seen as another patient's.
+        is_seen = job.known.body is not None and not job.known.is_taken_back
+        last_seen = job.known.tree if is_seen else None
+        return self._subjects.judge({job.record_id: Copy(body, job.patient_id, last_seen)})[job.record_id]
+
+
+def _unverified(job: Job) -> Verdict:
+    return Verdict(job, State.PENDING, When.LATER, Reason.PATIENT_NOT_VERIFIED)
 
 
 _LAST_WORD = plan.Next(Step.REJECT, Reason.REFUSED)

@@ -12,10 +12,10 @@ from service.sync.desk import Desk
 from service.sync.drafting import Draft, draft, without_cycle
 from service.sync.flight import Flight
 from service.sync.hearing import Hearing, method_of
+from service.sync.identifiers import if_none_exist
 from service.sync.links import Job
-from service.sync.match import if_none_exist
 from service.sync.plan import Method, Step
-from service.sync.project import Addresses, Logical
+from service.sync.project import Addresses, Wanted, named, wanted
 from service.sync.reasons import Reason, State
 from service.sync.resolving import Resolver
 from service.sync.verdict import Book, Verdict, When, rejected
@@ -55,8 +55,10 @@ class Sender:
         self._hearing = Hearing(desk, resolver)
         self._system = system
         self._there = dict(addresses.there)
-        self._logical: Mapping[Logical, str] = addresses.logical
+        self._logical: Mapping[Wanted, str] = addresses.logical
         self._bases = bases
+        self._references = desk.reference_matcher()
+        self._started = desk.clock()
         #: Records that refer to what is not there yet.
         self.waiting: set[str] = set()
         self._sent: _Sent | None = None
@@ -290,10 +292,18 @@ class Sender:
             return rejected(job, Reason.FAILED_HERE)
 
     def _settle(self, verdicts: list[Verdict]) -> None:
+        verdicts = [self._with_second_look(one) for one in verdicts]
         self._book.settle(verdicts)
         for one in verdicts:
             if one.seen:
                 self._there[one.job.local] = f"{one.job.resource_type}/{one.seen.server_id}"
+
+    def _with_second_look(self, verdict: Verdict) -> Verdict:
+        """Send a refused record once more where what it names by identifier was not found just now."""
+        names = {wanted(verdict.job.patient_id or "", name) for name in named(verdict.job.tree)}
+        if verdict.reason is Reason.REFUSED and names and self._references.expire(names, self._started):
+            return Verdict(verdict.job, State.PENDING, When.NOW)
+        return verdict
 
 
 def _jobs(groups: list[Group]) -> list[Job]:
