@@ -23,21 +23,23 @@ STEP = 4
 MOST_GROWTH = 8.0
 #: So long at most for the larger size: what explodes is stopped.
 MOST_SECONDS = 5
-_ROUNDS = 3
+#: The least of so many times counts. More than the fewest are taken only where it does not look linear: what
+#: disturbed one measure does not disturb the next, and what is quadratic stays so.
+_FEWEST_ROUNDS, _MOST_ROUNDS = 3, 12
 #: Shorter times are noise; they count as this long.
 _LEAST_SECONDS = 0.002
 _ROOT = Path(__file__).parents[1]
 
 
 class Growth(NamedTuple):
-    """The seconds for a size and for one STEP times as large; None for what was stopped."""
+    """The seconds for a size and for one STEP times as large; infinite where it was stopped."""
 
     small: float
-    large: float | None
+    large: float
 
     @property
     def is_linear(self) -> bool:
-        return self.large is not None and self.large < MOST_GROWTH * max(self.small, _LEAST_SECONDS)
+        return self.large < MOST_GROWTH * max(self.small, _LEAST_SECONDS) < float("inf")
 
 
 def growths(works: Sequence[tuple[Work, int]]) -> dict[str, Growth]:
@@ -58,11 +60,14 @@ def growths(works: Sequence[tuple[Work, int]]) -> dict[str, Growth]:
 
 
 def _growth(work: Work, size: int) -> Growth:
-    small = min(_seconds(work(size)) for _ in range(_ROUNDS))
-    try:
-        return Growth(small, min(_seconds(work(STEP * size)) for _ in range(_ROUNDS)))
-    except TimeoutError:
-        return Growth(small, None)
+    growth = Growth(float("inf"), float("inf"))
+    for done in range(1, _MOST_ROUNDS + 1):
+        small = min(growth.small, _seconds(work(size)))
+        growth = Growth(small, min(growth.large, _seconds(work(STEP * size))))
+        stopped = growth.large >= MOST_SECONDS
+        if stopped or (done >= _FEWEST_ROUNDS and growth.is_linear):
+            break
+    return growth
 
 
 def _seconds(act: Callable[[], object]) -> float:
@@ -70,6 +75,8 @@ def _seconds(act: Callable[[], object]) -> float:
     started = time.process_time()
     try:
         act()
+    except TimeoutError:
+        return float("inf")
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     return time.process_time() - started

@@ -105,7 +105,7 @@ def _single(value: str) -> str:
 
 
 def _ids(value: str) -> dict[str, object]:
-    ids = tuple(dict.fromkeys(value.split(",")))
+    ids = tuple(value.split(","))
     if len(ids) > MOST_IDS:
         raise _Refused(f"takes {MOST_IDS} ids at most")
     return {"ids": ids}
