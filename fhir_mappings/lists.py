@@ -1,8 +1,10 @@
 """Lenses on lists: items keep to their originals by handle, reading or natural key, never by position."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from fhir_mappings.alignment import align
 from fhir_mappings.errors import MappingError
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.lens import Mapping, Type, Unread, refuse_unknown_modifier
@@ -139,8 +141,10 @@ class Items:
     def put(self, node: Tree, value: Any) -> None:
         originals = self.elements(node)
         readings = list(self._read(node.get(self.name) or [], []))
-        ids = [item.id for item in readings]
-        handles: dict[Any, int] = {id_: at for at, id_ in enumerate(ids) if id_ and ids.count(id_) == 1}
+        times = Counter(item.id for item in readings)
+        handles: dict[Any, int] = {
+            item.id: at for at, item in enumerate(readings) if item.id and times[item.id] == 1
+        }
         handles |= {index: at for at, (index, _) in enumerate(originals)}
         origins = align(list(value), readings, handles, self.natural)
         for lost in set(range(len(originals))) - set(origins):
@@ -176,9 +180,9 @@ class Items:
                 items.append(item)
         except MappingError as error:
             raise error.under(f"[{index}]") from None
-        ids = [item.id for item in items] if marked else []
+        times = Counter(item.id for item in items) if marked else {}
         for index, item in marked:
-            if item.id is None or ids.count(item.id) > 1:
+            if item.id is None or times[item.id] > 1:
                 item.__dict__["key"] = index
         return tuple(items)
 
@@ -199,54 +203,6 @@ class Items:
             refuse_unknown_modifier(element)
         except MappingError as error:
             raise error.under(f"{self.name}[{index}]") from None
-
-
-def align(
-    items: list[Any],
-    readings: list[Any],
-    handles: dict[Any, int] | None = None,
-    natural: Callable[[Any], Any] | None = None,
-) -> list[int | None]:
-    """Return for each item the index of its original among the readings, or None if it is new."""
-    origins: list[int | None] = [None] * len(items)
-    free = set(range(len(readings)))
-
-    def settle(item: int, reading: int) -> None:
-        origins[item] = reading
-        free.discard(reading)
-
-    if handles is not None:
-        for index, item in enumerate(items):
-            reading = handles.get(item.id if item.key is None else item.key)
-            if reading is not None and reading in free:
-                settle(index, reading)
-    for index, item in enumerate(items):
-        if origins[index] is None:
-            reading = next((free_one for free_one in sorted(free) if readings[free_one] == item), None)
-            if reading is not None:
-                settle(index, reading)
-    if natural is not None:
-        for index, reading in _unique_pairs(items, readings, origins, free, natural):
-            settle(index, reading)
-    return origins
-
-
-def _unique_pairs(
-    items: list[Any],
-    readings: list[Any],
-    origins: list[int | None],
-    free: set[int],
-    natural: Callable[[Any], Any],
-) -> list[tuple[int, int]]:
-    item_keys = [natural(item) for item in items]
-    reading_keys = [natural(reading) for reading in readings]
-    return [
-        (index, reading)
-        for index, key in enumerate(item_keys)
-        if origins[index] is None and key is not None and item_keys.count(key) == 1
-        for reading in free
-        if reading_keys[reading] == key and reading_keys.count(key) == 1
-    ]
 
 
 def _splice(node: Tree, name: str, elements: list[Any], picked: Sequence[int], written: list[Any]) -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_mappings.errors import Finding
+from fhir_mappings.r4_primitives import CHECKS
 from fhir_mappings.r4_shapes import Rule
 
 Node = dict[str, Any]
@@ -140,26 +141,21 @@ def _period(node: Node, path: str) -> Iterator[Finding]:
     start, end = node.get("start"), node.get("end")
     if not isinstance(start, str) or not isinstance(end, str):
         return
+    if any(map(CHECKS["dateTime"], (start, end))):
+        # One of them is no date-time, which is said where it stands.
+        return
     if "T" not in start and "T" not in end:
         # Of different precision, only what both say can be compared.
         shorter = min(len(start), len(end))
         is_late = start[:shorter] > end[:shorter]
     else:
-        is_late = _is_surely_after(start, end)
+        is_late = _seconds(start, is_end=False) > _seconds(end, is_end=True)
     if is_late:
         yield _broken(path, "starts after it ends (per-1)")
 
 
-def _is_surely_after(start: str, end: str) -> bool:
-    try:
-        return _seconds(start, is_end=False) > _seconds(end, is_end=True)
-    except ValueError:
-        # One of them is no date-time, which is said where it stands.
-        return False
-
-
 def _seconds(text: str, *, is_end: bool) -> Decimal:
-    """Return the earliest, or as an end the latest, moment that the text can mean."""
+    """Return the earliest, or as an end the latest, moment that a date-time can mean."""
     day, _, clock = text.partition("T")
     year, month, number = (*(int(part) for part in day.split("-")), 0, 0)[:3]
     if not clock:

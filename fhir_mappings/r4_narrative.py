@@ -24,9 +24,10 @@ _ACTIVE_ELEMENTS = words(
     " link meta svg math video audio source track template noscript title xmp noembed noframes"
     " plaintext portal"
 )
-_ACTIVE_ATTRIBUTE = re.compile(
-    r"on.*|(xlink:.*)|action|formaction|srcdoc|srcset|background|code|codebase|data|dynsrc|lowsrc|ping|poster|manifest"
+_ACTIVE_ATTRIBUTES = words(
+    "action formaction srcdoc srcset background code codebase data dynsrc lowsrc ping poster manifest"
 )
+_ACTIVE_PREFIXES = ("on", "xlink:")
 _LINK_ATTRIBUTES = frozenset({"href", "src", "cite", "longdesc", "usemap"})
 _LINK_SCHEMES = words("http https mailto tel sms fax ftp sftp file urn cid geo sip sips news xmpp")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):")
@@ -36,9 +37,13 @@ _ACTIVE_STYLE = re.compile(
     r"expression\(|@import|(?:java|vb)script:|behaviou?r:|-moz-binding|url\([\"']?data:(?!image/(?!svg))"
 )
 _STYLE_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))", re.DOTALL)
-_STYLE_FILLING = re.compile(r"/\*.*?\*/|\s", re.DOTALL)
+# One that is not closed takes all that is left, so that nothing is read twice in search of an end.
+_STYLE_COMMENT = re.compile(r"/\*.*?(?:\*/|(?P<unclosed>\Z))", re.DOTALL)
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
+#: The parser for a browser's view takes time with the square of depth and of attributes.
+_MOST_FOR_BROWSER = 20_000
+_TAG = re.compile(r"<([A-Za-z][A-Za-z0-9]*)")
 _BREAKS = re.compile(r"[\s\u00a0]+")
 
 
@@ -47,8 +52,8 @@ def problems(div: str) -> list[str]:
     view = _XMLView()
     view.read(div)
     found = view.problems
-    # A browser does not read XHTML as XML; what it would see must be harmless too (comments end elsewhere).
-    if not found and ("<!" in div or "<?" in div):
+    # A browser does not read XHTML as XML; what it would see must be harmless too.
+    if not found and view.ends_early_for_browser:
         found += _seen_by_browser(div)
     return list(dict.fromkeys(found))
 
@@ -58,6 +63,8 @@ class _XMLView:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        #: Whether a browser takes for elements what XML takes for a comment or an instruction.
+        self.ends_early_for_browser = False
         self._depth = 0
         self._has_content = False
 
@@ -68,6 +75,8 @@ class _XMLView:
         parser.CharacterDataHandler = self._text
         parser.StartDoctypeDeclHandler = self._doctype
         parser.StartCdataSectionHandler = lambda: self._refuse("has a CDATA section")
+        parser.CommentHandler = self._comment
+        parser.ProcessingInstructionHandler = self._instruction
         try:
             parser.Parse(_ENTITY.sub(_expanded, div).encode("utf-8", "surrogatepass"), True)
         except (expat.ExpatError, _RefusedError):
@@ -102,6 +111,15 @@ class _XMLView:
     def _end(self, *_: object) -> None:
         self._depth -= 1
 
+    def _comment(self, text: str) -> None:
+        # https://html.spec.whatwg.org/#comment-start-state; another early end, --!>, is not well-formed XML.
+        if text.startswith((">", "->")):
+            self.ends_early_for_browser = True
+
+    def _instruction(self, _target: str, text: str) -> None:
+        if ">" in text:
+            self.ends_early_for_browser = True
+
     def _text(self, text: str) -> None:
         if not self._has_content and _BREAKS.sub("", text):
             self._has_content = True
@@ -114,7 +132,7 @@ class _RefusedError(Exception):
 def attribute_problem(element: str, attribute: str, value: str) -> str | None:
     """Tell what is wrong with one attribute of an XHTML element, or None."""
     name = attribute.lower()
-    if _ACTIVE_ATTRIBUTE.fullmatch(name):
+    if name in _ACTIVE_ATTRIBUTES or name.startswith(_ACTIVE_PREFIXES):
         return "has event handlers or other active attributes (txt-1)"
     if name in _LINK_ATTRIBUTES and not _is_harmless_link(element, value):
         return "has a link that could run something (txt-1)"
@@ -133,10 +151,18 @@ def _is_harmless_link(element: str, value: str) -> bool:
 
 def _is_active_style(value: str) -> bool:
     plain = _STYLE_ESCAPE.sub(lambda escape: escape[2] or chr(min(int(escape[1], 16), 0x10FFFF)), value)
-    return _ACTIVE_STYLE.search(_STYLE_FILLING.sub("", plain).lower()) is not None
+    bare = _STYLE_COMMENT.sub(_without_comment, plain)
+    return _ACTIVE_STYLE.search("".join(bare.split()).lower()) is not None
+
+
+def _without_comment(comment: re.Match[str]) -> str:
+    # CSS reads one without an end as a comment too; what stands in it is looked at all the same.
+    return comment[0] if comment["unclosed"] is not None else ""
 
 
 def _seen_by_browser(div: str) -> list[str]:
+    if len(div) > _MOST_FOR_BROWSER:
+        return ["has a comment that a browser ends earlier than XML does, and is too long to look through"]
     found: list[str] = []
 
     def note(element: str, attribute: str, value: str) -> str | None:
@@ -155,7 +181,7 @@ def _seen_by_browser(div: str) -> list[str]:
         link_rel=None,
     )
     # Text comes out escaped, so what looks like a tag here is one.
-    if any(tag.lower() in _ACTIVE_ELEMENTS for tag in re.findall(r"<([A-Za-z][A-Za-z0-9]*)", shown)):
+    if any(tag.lower() in _ACTIVE_ELEMENTS for tag in _TAG.findall(shown)):
         found.append("has active elements for a browser, which ends comments earlier than XML does (txt-1)")
     return found
 

@@ -4,9 +4,7 @@ import re
 from collections.abc import Container, Mapping
 from typing import Any
 
-_RESOURCE_URL = re.compile(
-    r"(?:.*/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?", re.DOTALL
-)
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _RELATIVE_URL = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 
 
@@ -43,8 +41,11 @@ def problem(
 def _type_of(literal: str, contained: Mapping[str, str], container: str, known: Container[str]) -> str | None:
     if literal.startswith("#"):
         return contained.get(literal[1:]) if literal != "#" else container
-    found = _RESOURCE_URL.fullmatch(literal)
-    return found[1] if found and found[1] in known else None
+    steps = literal.partition("#")[0].rsplit("/", 4)
+    if steps[-2:-1] == ["_history"] and _ID.fullmatch(steps[-1]):
+        del steps[-2:]
+    name = steps[-2] if len(steps) > 1 and _ID.fullmatch(steps[-1]) else None
+    return name if name in known else None
 
 
 def _allows(targets: frozenset[str] | None, target: str) -> bool:

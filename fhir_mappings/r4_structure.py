@@ -63,10 +63,11 @@ class Visit:
             where = f"{path}[{index}]"
             if not isinstance(resource, dict) or (name := self._resource_type(resource, where)) is None:
                 continue
-            before = self._local_links
-            self._local_links = set()
+            others, self._local_links = self._local_links, set()
             self._object(resource, self._shape_of(name), where)
-            points_back, self._local_links = "#" in self._local_links, self._local_links | before
+            points_back = "#" in self._local_links
+            others.update(self._local_links)
+            self._local_links = others
             self._contained_rules(resource, where)
             own_id = resource.get("id")
             if not isinstance(own_id, str):

@@ -76,9 +76,13 @@ def _is_whole_object(line: bytes) -> bool:
     text = line.strip(_BLANK)
     if not text.startswith(b"{") or not text.endswith(b"}"):
         return False
-    marks = [mark for mark in _STRING_OR_BRACKET.findall(text) if mark[:1] != b'"']
-    opened = sum(mark in b"{[" for mark in marks)
-    return opened * 2 == len(marks)
+    bare = _STRING.sub(_without_string, text)
+    return sum(map(bare.count, b"{[")) == sum(map(bare.count, b"}]"))
+
+
+def _without_string(string: re.Match[bytes]) -> bytes:
+    # One without an end has none: what stands in it is looked at like all else.
+    return b"" if string["end"] else string[0]
 
 
 def _goes_on(line: bytes) -> bool:
@@ -132,4 +136,5 @@ def _refused(where: str, problem: str, code: str = "invalid") -> Item:
 
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
+# One without an end takes all that is left, so that nothing is read twice in search of an end.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?P<end>")?', re.DOTALL)

@@ -3,9 +3,8 @@
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from typing import IO, Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import click
 
@@ -13,6 +12,7 @@ from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding, InvalidResource, MappingError
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.mappings import BY_RECORD_TYPE
+from fhir_mappings.references import references
 from service import schemas
 from service.chart import Chart
 from service.cli import terminal
@@ -22,6 +22,7 @@ from service.cli.opened import ACTOR, opened
 from service.cli.references import with_references
 from service.cli.translate import FILE
 from service.cli.translation import checked_resource, findings_of, is_resource
+from service.cli.waiting import Waiting
 from service.errors import InvalidInput, NotFound, ServiceError
 
 #: Ids of lines that have none are made from what they say, so that the same line is the same record.
@@ -38,16 +39,10 @@ def load(files: tuple[str, ...]) -> None:
     here already is left as it is.
     """
     refusals = terminal.Refusals()
-    with opened() as store, ExitStack() as spools:
-        loading = Loading(store.chart)
-        spool = spools.enter_context(tempfile.TemporaryFile())
-        waiting, before = loading.take(terminal.progressing("Loading", items(files)), spool, refusals), 0
-        while waiting and waiting != before:
-            later = spools.enter_context(tempfile.TemporaryFile())
-            before, waiting = waiting, loading.take(_spooled(spool), later, refusals)
-            spool.close()
-            spool = later
-        loading.give_up(_spooled(spool), refusals)
+    with opened() as store, tempfile.TemporaryFile() as spool:
+        loading = Loading(store.chart, Waiting(spool))
+        loading.take(terminal.progressing("Loading", items(files)), refusals)
+        loading.give_up(refusals)
     counts = loading.counts
     terminal.say(f"{counts['new']} new, {counts['here']} here already, {refusals.count} refused")
     refusals.end(sum(counts.values()) + refusals.count)
@@ -55,38 +50,70 @@ def load(files: tuple[str, ...]) -> None:
         end(FOUND)
 
 
+class Taken(NamedTuple):
+    """What became of a line: new or here already; names: by which other lines refer to it."""
+
+    outcome: str
+    names: Sequence[str]
+
+
 class Loading:
     """One run: takes lines in, sets aside those that wait for another one, and counts."""
 
-    def __init__(self, chart: Chart) -> None:
+    def __init__(self, chart: Chart, waiting: Waiting) -> None:
         self.counts: Counter[str] = Counter()
         self._chart = chart
+        self._waiting = waiting
         self._patients: dict[str, str] = {}
 
-    def take(self, given: Iterable[Item], spool: IO[bytes], refusals: terminal.Refusals) -> int:
-        """Store what can be stored; write what refers to something absent to the spool, and count it."""
-        waiting = 0
+    def take(self, given: Iterable[Item], refusals: terminal.Refusals) -> None:
+        """Store what can be stored; what refers to something absent is stored once that is here."""
         for item in given:
-            try:
-                self.counts[self._take(item)] += 1
-            except (MappingError, InvalidResource, ServiceError) as error:
-                found = findings_of(error)
-                if found and all(finding.code == "not-found" for finding in found):
-                    waiting += 1
-                    spool.write(exact_json.dump([item.where, item.tree]).encode() + b"\n")
-                else:
-                    refusals.add(item.where, found)
-        return waiting
+            self._with_those_that_waited(item, refusals, set_aside=True)
 
-    def give_up(self, given: Iterable[Item], refusals: terminal.Refusals) -> None:
-        """Say of each what it lacks."""
-        for item in given:
-            try:
-                self.counts[self._take(item)] += 1
-            except (MappingError, InvalidResource, ServiceError) as error:
-                refusals.add(item.where, findings_of(error))
+    def give_up(self, refusals: terminal.Refusals) -> None:
+        """Say of each line that still waits what it lacks."""
+        for item in self._waiting.left():
+            self._with_those_that_waited(item, refusals, set_aside=False)
 
-    def _take(self, item: Item) -> str:
+    def _with_those_that_waited(self, item: Item, refusals: terminal.Refusals, *, set_aside: bool) -> None:
+        # One line at a time, for a whole file may have waited for one patient.
+        ready = [iter([item])]
+        while ready:
+            following = next(ready[-1], None)
+            if following is None:
+                ready.pop()
+            else:
+                names = self._tried(following, refusals, set_aside=set_aside)
+                ready.extend(self._waiting.found(name) for name in names)
+
+    def _tried(self, item: Item, refusals: terminal.Refusals, *, set_aside: bool) -> Sequence[str]:
+        """Take one line, or set it aside, or refuse it; return the names by which it is here now."""
+        try:
+            taken = self._take(item)
+        except (MappingError, InvalidResource, ServiceError) as error:
+            found = findings_of(error)
+            if set_aside and found and all(finding.code == "not-found" for finding in found):
+                self._waiting.add(item, self._lacking(item, found))
+            else:
+                refusals.add(item.where, found)
+            return ()
+        self.counts[taken.outcome] += 1
+        return taken.names
+
+    def _lacking(self, item: Item, findings: Iterable[Finding]) -> list[str]:
+        """Return the names of what was not found, as far as the elements that lack it say them."""
+        tree = self._rewritten(_resource(item.tree or {}))
+        paths = {finding.path for finding in findings}
+        names = []
+        for spot in references(tree):
+            if spot.path in paths and spot.address is not None:
+                names.append(str(spot.address))
+            elif spot.name is not None and paths & {spot.path, f"{spot.path}.identifier"}:
+                names.append(_name(*spot.name))
+        return names
+
+    def _take(self, item: Item) -> Taken:
         if item.tree is None:
             raise InvalidInput(item.findings)
         if item.tree.get("type") == "Patient":
@@ -94,23 +121,26 @@ class Loading:
         tree = self._rewritten(_resource(item.tree))
         return self._store(tree)
 
-    def _register(self, said: Tree) -> str:
+    def _register(self, said: Tree) -> Taken:
         pairs = [_pair(index, one) for index, one in enumerate(_identifiers(said))]
         known = any(self._chart.find_patient(*pair) for pair in pairs)
         patient = self._chart.register_patient(pairs, ACTOR, also=said.get("also") is True)
+        names = [f"Patient/{patient.id}", *[_name(*pair) for pair in pairs]]
         if isinstance(said.get("id"), str) and said["id"] != patient.id:
             # They have another id here than where they were exported.
             self._patients[f"Patient/{said['id']}"] = f"Patient/{patient.id}"
-        return "here" if known else "new"
+            names.append(f"Patient/{said['id']}")
+        return Taken("here" if known else "new", names)
 
-    def _store(self, tree: Tree) -> str:
+    def _store(self, tree: Tree) -> Taken:
         record_id = tree.get("id") or str(uuid.uuid5(_IDS, exact_json.dump(tree)))
+        names = [f"{tree['resourceType']}/{record_id}"]
         try:
             self._chart.get(tree["resourceType"], record_id)
         except NotFound:
             entry = self._chart.create(tree, ACTOR, record_id=record_id)
-            return "new" if entry.id == record_id else "here"
-        return "here"
+            return Taken("new" if entry.id == record_id else "here", names)
+        return Taken("here", names)
 
     def _rewritten(self, tree: Tree) -> Tree:
         rewritten: Tree = with_references(tree, self._patients) if self._patients else tree
@@ -144,8 +174,6 @@ def _pair(index: int, identifier: Any) -> tuple[str, str]:
     raise InvalidInput(Finding(f"Patient.identifiers[{index}]", "has to be an object of system and value"))
 
 
-def _spooled(spool: IO[bytes]) -> Iterator[Item]:
-    spool.seek(0)
-    for line in spool:
-        where, tree = exact_json.parse(line)
-        yield Item(where, tree)
+def _name(system: Any, value: Any) -> str:
+    """Return the name by which a line refers to a patient of that identifier."""
+    return f"{system}|{value}"

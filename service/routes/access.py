@@ -65,16 +65,12 @@ def patients(
     confined = principal().patient
     if ids is None and identifier is None and confined is None:
         return chart().patients(limit, after)
-    if identifier is not None:
-        found = [_named(identifier)]
-    else:
-        found = [_known(patient_id) for patient_id in ids or [str(confined)]]
-    seen = [
-        one
-        for one in found
-        if one is not None and confined in (None, one.id) and (ids is None or one.id in ids)
-    ]
-    return Page(tuple(seen), None, len(seen))
+    wanted = None if ids is None else dict.fromkeys(ids)
+    if confined is not None:
+        wanted = {confined: None} if wanted is None or confined in wanted else {}
+    found = [_named(identifier)] if identifier is not None else map(_known, wanted or ())
+    seen = tuple(one for one in found if one is not None and (wanted is None or one.id in wanted))
+    return Page(seen, None, len(seen))
 
 
 def _named(identifier: tuple[str | None, str]) -> Patient | None:

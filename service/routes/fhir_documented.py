@@ -8,7 +8,7 @@ from service.routes.fhir_search import PARAMETERS
 FHIR_JSON = "application/fhir+json"
 
 _MEANINGS = {
-    "_id": "The resource's id.",
+    "_id": "The resource's id, or several with commas between, 200 at most.",
     "_lastUpdated": "When it was last changed here; prefixes eq, gt, ge, lt, le, sa, eb; twice for a span.",
     "identifier": "`system|value`, or a value of any system.",
     "patient": "Our id of the patient, or `Patient/id`.",

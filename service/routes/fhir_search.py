@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from fhir_mappings.errors import Finding
 from service.errors import InvalidInput
+from service.moments import LAST, in_utc, later
 
 #: The search parameters of each type, and the name of the FHIR type that each has.
 _COMMON = {"_id": "token", "_lastUpdated": "date", "identifier": "token"}
@@ -31,6 +32,8 @@ RESULT_PARAMETERS = frozenset(
 _WITHOUT_EFFECT = frozenset({"_format", "_pretty", "_total", "_totalMethod"})
 
 MOST_PER_PAGE = 200
+#: No more than a page can show; each is looked up.
+MOST_IDS = MOST_PER_PAGE
 _DEFAULT_PER_PAGE = 50
 
 
@@ -102,7 +105,10 @@ def _single(value: str) -> str:
 
 
 def _ids(value: str) -> dict[str, object]:
-    return {"ids": tuple(value.split(","))}
+    ids = tuple(value.split(","))
+    if len(ids) > MOST_IDS:
+        raise _Refused(f"takes {MOST_IDS} ids at most")
+    return {"ids": ids}
 
 
 def _patient(value: str) -> dict[str, object]:
@@ -157,7 +163,8 @@ _READERS = {
 }
 
 _DATE = re.compile(
-    r"(eq|gt|ge|lt|le|sa|eb)?(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-]\d\d:\d\d)?)?)?)?"
+    r"(eq|gt|ge|lt|le|sa|eb)?(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-]\d\d:\d\d)?)?)?)?",
+    re.ASCII,
 )
 
 
@@ -169,7 +176,7 @@ def _updated(search: Search, value: str) -> Search:
         raise _Refused("must be a date or time, after one of eq, gt, ge, lt, le, sa, eb or nothing")
     try:
         start, end = _span(*matched.groups()[1:])
-    except (ValueError, OverflowError):
+    except ValueError:
         raise _Refused("is not a date that exists") from None
     prefix = matched[1] or "eq"
     since = {"eq": start, "ge": start, "gt": end, "sa": end}.get(prefix)
@@ -184,13 +191,14 @@ def _span(
 ) -> tuple[datetime, datetime]:
     """Return the first moment of a date or time, and the first one after it."""
     if time is not None:
-        start = datetime.fromisoformat(f"{year}-{month}-{day}T{time}{offset or 'Z'}")
-        return start, start + timedelta(
-            seconds=60 if time.count(":") == 1 else 1 if "." not in time else 0.001
-        )
+        start = in_utc(datetime.fromisoformat(f"{year}-{month}-{day}T{time}{offset or 'Z'}"))
+        seconds = 60 if time.count(":") == 1 else 1 if "." not in time else 0.001
+        return start, later(start, timedelta(seconds=seconds))
     start = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)
     if day is not None:
-        return start, start + timedelta(days=1)
-    if month is not None:
-        return start, (start + timedelta(days=32)).replace(day=1)
-    return start, start.replace(year=start.year + 1)
+        return start, later(start, timedelta(days=1))
+    # 32 and 367 days lead into the next month or year from its first day.
+    following = later(start, timedelta(days=367 if month is None else 32))
+    if following == LAST:
+        return start, LAST
+    return start, following.replace(day=1) if month is not None else following.replace(month=1, day=1)

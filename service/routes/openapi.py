@@ -32,6 +32,7 @@ _NOUN_TYPES = {
     "questionnaires": "Questionnaire",
 }
 _PUBLIC_PATHS = frozenset({"/fhir/metadata", "/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs"})
+_NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]+")
 
 
 def complete(spec: APISpec) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def choice2properties(converter: Any, field: Any, ret: Any = None, **_: Any) -> 
 
 
 def _operation_id(method: str, path: str) -> str:
-    words = re.sub(r"[^A-Za-z0-9]+", " ", path.removeprefix("/api/v1")).split()
+    words = _NOT_ALPHANUMERIC.sub(" ", path.removeprefix("/api/v1")).split()
     return "_".join([method, *words])
 
 

@@ -59,7 +59,8 @@ class Reading:
         versions = self._versions(resource_type, resource_id)
         since = shape.get("_since")
         if since:
-            versions = [version for version in versions if date([version.at.isoformat()], f"ge{since}", None)]
+            is_since = date([f"ge{since}"], None)
+            versions = [version for version in versions if is_since([version.at.isoformat()])]
         total = None if since else len(versions)
         parts = [part for part in (base, resource_type, resource_id, "_history") if part]
         return self._listings.first_page(

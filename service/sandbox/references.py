@@ -117,7 +117,7 @@ def check(store: Store, tree: Tree, promised: frozenset[Key] = frozenset()) -> N
 
 
 def _require_target(store: Store, path: str, reference: str, key: Key | None) -> None:
-    if key is None and re.match("https?://", reference):
+    if key is None and reference.startswith(("http://", "https://")):
         raise FHIRError(400, f"Resource contains external reference at {path}, which is not allowed")
     if key is None or key[0] not in RESOURCE_TYPES:
         raise FHIRError(400, f"Invalid resource reference found at path[{path}]")
@@ -132,12 +132,17 @@ def _is_indexed(path: str) -> bool:
 
 def referrer(store: Store, key: Key, leaving: frozenset[Key] = frozenset()) -> Version | None:
     """A living resource that refers to this one; `leaving` are about to be deleted too."""
-    return next((version for version in store.all_living() if _holds(version, key, leaving)), None)
+    holders = store.referring_to("/".join(key))
+    return next((version for version in holders if _holds(version, key, leaving)), None)
 
 
 def _holds(version: Version, key: Key, leaving: frozenset[Key]) -> bool:
     own = (version.resource_type, version.id)
-    return own not in leaving | {key} and any(
-        local_key(reference) == key and _is_indexed(path)
-        for path, reference in references(version.tree, version.resource_type)
+    return (
+        own != key
+        and own not in leaving
+        and any(
+            local_key(reference) == key and _is_indexed(path)
+            for path, reference in references(version.tree, version.resource_type)
+        )
     )

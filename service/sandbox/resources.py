@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fhir_mappings.exact_json import Number, Tree
+from fhir_mappings.exact_json import Number, Tree, dump
 from service.sandbox import search
 from service.sandbox.outcomes import FHIRError
 from service.sandbox.references import check, referrer, rewritten, without_versions
@@ -16,7 +16,7 @@ from service.sandbox.store import Key, Store, Version
 from service.sandbox.structure import require_type, without_empties
 
 _ETAG = re.compile(r'(?:W/)?"([A-Za-z0-9\-.]{1,64})"')
-_CLIENT_ID = re.compile(r"(?=.*[^0-9])[A-Za-z0-9\-.]{1,64}")
+_CLIENT_ID = re.compile(r"(?![0-9]*\Z)[A-Za-z0-9\-.]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +218,17 @@ def _meta(given: Tree, before: Tree, number: int, at: datetime) -> Tree:
     # Tags and security labels are only ever added by an update; profiles go with the body.
     for name in ("tag", "security"):
         given_labels = given.get(name, [])
-        labels = given_labels + [label for label in before.get(name, []) if label not in given_labels]
+        known = set(map(_content, given_labels))
+        labels = given_labels + [label for label in before.get(name, []) if _content(label) not in known]
         if labels:
             meta[name] = labels
     meta["source"] = f"{str(given.get('source', '')).partition('#')[0]}#{secrets.token_hex(8)}"
     return meta
+
+
+def _content(label: Any) -> str:
+    """Return what a label says, in whatever order."""
+    return dump(dict(sorted(label.items())) if isinstance(label, dict) else label)
 
 
 def _bare(tree: Tree) -> Tree:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from service.sandbox.outcomes import FHIRError
-from service.sandbox.search_matching import MATCHERS
+from service.sandbox.search_matching import MATCHERS, Test
 from service.sandbox.search_parameters import Parameter, parameters_of
 from service.sandbox.store import Store, Version
 
@@ -23,12 +23,10 @@ class Criterion:
     parameter: Parameter
     modifier: str | None
     values: tuple[str, ...]
+    test: Test
 
     def holds(self, version: Version) -> bool:
-        negated = self.modifier == "not"
-        matcher = MATCHERS[self.parameter.kind]
-        elements = self.parameter.elements(version)
-        return negated != any(matcher(elements, value, self.modifier) for value in self.values)
+        return (self.modifier == "not") != self.test(self.parameter.elements(version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +76,12 @@ def _criterion(resource_type: str, name: str, value: str) -> Criterion:
     parameter = known[bare]
     if modifier and modifier not in parameter.modifiers:
         raise FHIRError(400, f"Unsupported modifier on search parameter {bare}")
-    if parameter.kind == "date":
-        # A malformed date is refused even where nothing is there to compare it with.
-        for text in value.split(","):
-            MATCHERS["date"]([], text, None)
-    values = value.split(",")
+    values = tuple(value.split(","))
     if bare == "_id":
-        values = [text.removeprefix(f"{resource_type}/") for text in values]
-    return Criterion(parameter, modifier or None, tuple(values))
+        values = tuple(text.removeprefix(f"{resource_type}/") for text in values)
+    # Made here, so that a malformed date is refused even where nothing is there to compare it with.
+    test = MATCHERS[parameter.kind](values, modifier or None)
+    return Criterion(parameter, modifier or None, values, test)
 
 
 def _sort(resource_type: str, text: str) -> Iterable[tuple[Parameter, bool]]:

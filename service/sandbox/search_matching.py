@@ -1,10 +1,16 @@
-"""Does an element meet the value of a search parameter? One function per kind of parameter."""
+"""Do elements meet one of the values of a search parameter? One function per kind of parameter.
+
+Each is given the values once and returns the test, whose time does not grow with their number where it can
+look them up.
+"""
 
 import re
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from calendar import isleap, monthrange
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
+from service.moments import FIRST, LAST, in_utc, later
 from service.sandbox.outcomes import FHIRError
 
 _DATE = re.compile(
@@ -14,38 +20,49 @@ _DATE = re.compile(
 )
 
 Interval = tuple[datetime, datetime]
+#: Tells whether any of the elements that a parameter looks at meets any of the values asked for.
+Test = Callable[[list[Any]], bool]
 
 
-def token(elements: list[Any], value: str, _modifier: str | None) -> bool:
+def token(values: Sequence[str], _modifier: str | None) -> Test:
     """`system|code`, `|code` (no system), `code` (any system), `system|` (any code)."""
-    system, bar, code = value.rpartition("|")
-    return any(
-        (not code or code == found_code) and (not bar or system == (found_system or ""))
+    wanted = {_token(value) for value in values}
+    return lambda elements: any(
+        not wanted.isdisjoint(((None, None), (None, code), (system, code), (system, None)))
         for element in elements
-        for found_system, found_code in _tokens(element)
+        for system, code in _tokens(element)
     )
 
 
-def _tokens(element: Any) -> Iterator[tuple[str | None, str]]:
+def _token(value: str) -> tuple[str | None, str | None]:
+    system, bar, code = value.rpartition("|")
+    return system if bar else None, code or None
+
+
+def _tokens(element: Any) -> Iterator[tuple[str, str]]:
+    """Yield system, "" where there is none, and code."""
     if isinstance(element, bool):
-        yield None, str(element).lower()
+        yield "", str(element).lower()
     elif isinstance(element, str):
-        yield None, element
+        yield "", element
     elif isinstance(element, dict) and isinstance(element.get("coding"), list):
         for coding in element["coding"]:
             yield from _tokens(coding)
     elif isinstance(element, dict):
-        code = element.get("code", element.get("value"))
+        code, system = element.get("code", element.get("value")), element.get("system")
         if isinstance(code, str):
-            yield element.get("system"), code
+            yield system if isinstance(system, str) else "", code
 
 
-def string(elements: list[Any], value: str, modifier: str | None) -> bool:
+def string(values: Sequence[str], modifier: str | None) -> Test:
     """Starts with, whatever the case; `:exact` is the whole text as it is."""
-    texts = [text for element in elements for text in _texts(element)]
     if modifier == "exact":
-        return value in texts
-    return any(text.casefold().startswith(value.casefold()) for text in texts)
+        whole = frozenset(values)
+        return lambda elements: any(text in whole for element in elements for text in _texts(element))
+    starts = tuple(value.casefold() for value in values)
+    return lambda elements: any(
+        text.casefold().startswith(starts) for element in elements for text in _texts(element)
+    )
 
 
 def _texts(element: Any) -> Iterator[str]:
@@ -59,41 +76,52 @@ def _texts(element: Any) -> Iterator[str]:
             yield from _texts(element.get(name))
 
 
-def uri(elements: list[Any], value: str, _modifier: str | None) -> bool:
-    return value in elements
+def uri(values: Sequence[str], _modifier: str | None) -> Test:
+    wanted = frozenset(values)
+    return lambda elements: any(isinstance(element, str) and element in wanted for element in elements)
 
 
-def reference(elements: list[Any], value: str, modifier: str | None) -> bool:
+def reference(values: Sequence[str], modifier: str | None) -> Test:
     """`id`, `Type/id`, an absolute URL, or (canonical) a URL with or without its version."""
-    wanted = f"{modifier}/{value}" if modifier and "/" not in value else value
-    return any(_refers(element, wanted) for element in elements)
+    wanted = {f"{modifier}/{value}" if modifier and "/" not in value else value for value in values}
+    return lambda elements: any(not wanted.isdisjoint(_ways_to_refer(element)) for element in elements)
 
 
-def _refers(element: Any, wanted: str) -> bool:
+def _ways_to_refer(element: Any) -> Iterator[str]:
+    """Yield all values by which a reference is found."""
     found = element.get("reference") if isinstance(element, dict) else element
     if not isinstance(found, str):
-        return False
-    if found == wanted or ("://" in wanted and found.partition("|")[0] == wanted):
-        return True
-    return "/" not in wanted and "://" not in found and found.partition("/")[2] == wanted
+        return
+    yield found
+    url, resource_id = found.partition("|")[0], found.partition("/")[2]
+    if "://" in url:
+        yield url
+    if "://" not in found and "/" not in resource_id:
+        yield resource_id
 
 
-def date(elements: list[Any], value: str, _modifier: str | None) -> bool:
+def date(values: Sequence[str], _modifier: str | None) -> Test:
     """Prefixes compare intervals: a date is the day from its first moment to its last."""
+    asked = [_asked(value) for value in values]
+    return lambda elements: any(
+        compare(found, interval)
+        for found in map(_element_interval, elements)
+        if found
+        for compare, interval in asked
+    )
+
+
+def _asked(value: str) -> tuple[Callable[[Interval, Interval], bool], Interval]:
     match = _DATE.fullmatch(value)
     if match is None:
         raise FHIRError(400, "Invalid date/time in a search parameter")
-    low, high = _interval(match)
-    compare = _COMPARISONS[match["prefix"] or "eq"]
-    return any(compare(found, (low, high)) for found in map(_element_interval, elements) if found)
+    return _COMPARISONS[match["prefix"] or "eq"], _interval(match)
 
 
 def _element_interval(element: Any) -> Interval | None:
     if isinstance(element, dict):
         start, end = _element_interval(element.get("start")), _element_interval(element.get("end"))
-        earliest = start[0] if start else datetime.min.replace(tzinfo=UTC)
-        latest = end[1] if end else datetime.max.replace(tzinfo=UTC)
-        return (earliest, latest) if start or end else None
+        return (start[0] if start else FIRST, end[1] if end else LAST) if start or end else None
     match = _DATE.fullmatch(element) if isinstance(element, str) else None
     return _interval(match) if match else None
 
@@ -106,9 +134,10 @@ def _interval(match: re.Match[str]) -> Interval:
     fraction = (match["fraction"] or "")[:6].ljust(6, "0")
     try:
         low = datetime.fromisoformat(f"{day}T{time}.{fraction}{zone}")
-        return low.astimezone(UTC), (low + _length(low, match)).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise FHIRError(400, "Invalid date/time in a search parameter") from None
+    start = in_utc(low)
+    return start, later(start, _length(low, match))
 
 
 def _length(low: datetime, match: re.Match[str]) -> timedelta:
@@ -121,8 +150,8 @@ def _length(low: datetime, match: re.Match[str]) -> timedelta:
     if match["day"]:
         return timedelta(days=1)
     if match["month"]:
-        return (low.replace(day=28) + timedelta(days=4)).replace(day=1) - low
-    return low.replace(year=low.year + 1) - low
+        return timedelta(days=monthrange(low.year, low.month)[1])
+    return timedelta(days=366 if isleap(low.year) else 365)
 
 
 # Intervals are half open: the second moment no longer belongs to them.
@@ -138,7 +167,7 @@ _COMPARISONS: dict[str, Callable[[Interval, Interval], bool]] = {
     "ap": lambda found, asked: found[1] > asked[0] and found[0] < asked[1],
 }
 
-MATCHERS: dict[str, Callable[[list[Any], str, str | None], bool]] = {
+MATCHERS: dict[str, Callable[[Sequence[str], str | None], Test]] = {
     "token": token,
     "string": string,
     "uri": uri,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from fhir_mappings.exact_json import Tree
 
@@ -53,6 +54,7 @@ class Store:
         self._lock = threading.RLock()
         self._chains: dict[str, dict[str, tuple[Version, ...]]] = {}
         self._by_identifier: dict[tuple[str, str], set[str]] = {}
+        self._by_reference: dict[str, dict[Key, None]] = {}
         self._ids = itertools.count(1000)
         self._orders = itertools.count(1)
         self._journal: list[tuple[Key, tuple[Version, ...]]] = []
@@ -109,6 +111,11 @@ class Store:
         found = (self.living(resource_type, resource_id) for resource_id in sorted(ids))
         return [version for version in found if version is not None]
 
+    def referring_to(self, address: str) -> list[Version]:
+        """Living resources that have, or once had, a reference to this `Type/id`."""
+        found = (self.living(*key) for key in self._by_reference.get(address, ()))
+        return [version for version in found if version is not None]
+
     def log(self, resource_type: str | None = None) -> list[Version]:
         """Every version of every resource, newest first."""
         with self._lock:
@@ -128,6 +135,8 @@ class Store:
         of_type[version.id] = (*chain, version)
         for value in _identifier_values(version.tree):
             self._by_identifier.setdefault((version.resource_type, value), set()).add(version.id)
+        for address in _references(version.tree):
+            self._by_reference.setdefault(address, {})[version.resource_type, version.id] = None
         return version
 
     def next_version(self, key: Key, method: str, make: Callable[[int, datetime], Tree | None]) -> Version:
@@ -143,3 +152,15 @@ def _identifier_values(tree: Tree | None) -> Iterator[str]:
     for identifier in identifiers if isinstance(identifiers, list) else [identifiers]:
         if isinstance(identifier, dict) and isinstance(identifier.get("value"), str):
             yield identifier["value"]
+
+
+def _references(tree: Any) -> Iterator[str]:
+    if isinstance(tree, list):
+        for item in tree:
+            yield from _references(item)
+    elif isinstance(tree, dict):
+        for name, member in tree.items():
+            if name == "reference" and isinstance(member, str):
+                yield member
+            else:
+                yield from _references(member)

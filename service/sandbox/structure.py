@@ -32,7 +32,8 @@ CODES = {
     "ServiceRequest.priority": ["routine", "urgent", "asap", "stat"],
 }
 
-_DATE_NAMES = re.compile(r"authored|authoredOn|created|end|issued|recorded|start|\w*(Date|DateTime|Instant)")
+_DATE_NAMES = frozenset({"authored", "authoredOn", "created", "end", "issued", "recorded", "start"})
+_DATE_ENDINGS = ("Date", "DateTime", "Instant")
 _DATE = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?"
 )
@@ -60,9 +61,13 @@ def _require_dates(tree: Any) -> None:
             _require_dates(item)
     elif isinstance(tree, dict):
         for name, member in tree.items():
-            if isinstance(member, str) and _DATE_NAMES.fullmatch(name) and not _is_date(member):
+            if isinstance(member, str) and _is_named_date(name) and not _is_date(member):
                 raise _unreadable(f'[element="{name}"] Invalid attribute value: invalid date/time format')
             _require_dates(member)
+
+
+def _is_named_date(name: str) -> bool:
+    return name in _DATE_NAMES or name.endswith(_DATE_ENDINGS)
 
 
 def _is_date(text: str) -> bool:

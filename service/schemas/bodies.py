@@ -1,9 +1,11 @@
 """Bodies that are no records: patients, connections, acts on the synchronisation, translation."""
 
+import re
 from typing import Any
 
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate
 
+_CONNECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _WORD = validate.Length(min=1, max=500)
 
 
@@ -131,7 +133,7 @@ class NewConnectionSchema(StrictSchema):
     No token file here: who could name any file over HTTP could have it sent to a server of theirs.
     """
 
-    name = fields.String(required=True, validate=validate.Regexp(r"[a-z0-9][a-z0-9_-]{0,62}\Z"))
+    name = fields.String(required=True, validate=validate.Regexp(_CONNECTION_NAME))
     base_url = fields.URL(required=True, schemes={"http", "https"}, require_tld=False)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from service.moments import in_utc
+
 #: The longest value that any of our columns holds sensibly.
 _SHORT = validate.Length(min=1, max=500)
 
@@ -12,14 +14,14 @@ MOST_PER_PAGE = 200
 
 
 class Instant(fields.AwareDateTime):
-    """A moment with its offset, or a whole day (UTC), as a moment."""
+    """A moment with its offset, or a whole day (UTC), as a moment in UTC."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         text = f"{value}T00:00:00Z" if isinstance(value, str) and len(value) == 10 else value
         try:
             # In a query, "+" stands for a space.
-            return super()._deserialize(text.replace(" ", "+"), attr, data, **kwargs)
-        except (ValidationError, OverflowError):
+            return in_utc(super()._deserialize(text.replace(" ", "+"), attr, data, **kwargs))
+        except ValidationError:
             raise ValidationError("must be a date, or a date and time with offset") from None
 
 

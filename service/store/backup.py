@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -209,8 +209,16 @@ def _rows(lines: Iterator[Any], columns: dict[str, list[str]]) -> Iterator[tuple
         name, *values = line
         row = dict(zip(columns[name], values, strict=True))
         for moment in moments[name] & row.keys():
-            row[moment] = datetime.fromisoformat(row[moment]) if row[moment] else None
+            row[moment] = None if row[moment] is None else _moment(row[moment], f"{name}.{moment}")
         yield name, row
+
+
+def _moment(text: Any, column: str) -> datetime:
+    with suppress(TypeError, ValueError, OverflowError):
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    raise InvalidInput(f"The backup holds what is no moment in {column}")
 
 
 def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -4,7 +4,8 @@ Never by position, with one exception: what we sent and what the server made of 
 same list, item by item, as long as they have the same length.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fhir_mappings import exact_json
@@ -36,10 +37,8 @@ def _after(before: Slots, items: list[Any], natural: Callable[[Any], Any]) -> Sl
     free = dict(before)
     for key in (_content, _element_id, natural):
         _match(free, items, slots, key, unique=key is not _content)
-    taken: Slots = {}
-    for slot, item in zip(slots, items, strict=True):
-        taken[slot or _new(item, natural, taken)] = item
-    return taken
+    fresh = _Fresh(slots, natural)
+    return {slot or fresh.slot(item): item for slot, item in zip(slots, items, strict=True)}
 
 
 def _match(
@@ -62,13 +61,21 @@ def _match(
             del free[slot]
 
 
-def _new(item: Any, natural: Callable[[Any], Any], taken: Slots) -> Slot:
-    # The same addition on both sides must get the same slot, and a repeated one another.
-    name = _hashable(_element_id(item)) or _hashable(natural(item)) or _content(item)
-    count = 0
-    while ("new", (name, count)) in taken:
-        count += 1
-    return "new", (name, count)
+class _Fresh:
+    """Slots for what is new: the same addition on both sides gets the same one, a repeated one another."""
+
+    def __init__(self, taken: Iterable[Slot | None], natural: Callable[[Any], Any]) -> None:
+        self._taken = set(taken)
+        self._natural = natural
+        self._counts: Counter[Any] = Counter()
+
+    def slot(self, item: Any) -> Slot:
+        name = _hashable(_element_id(item)) or _hashable(self._natural(item)) or _content(item)
+        # One that an item has had since before is its own, wherever in the list it stands.
+        while (slot := ("new", (name, self._counts[name]))) in self._taken:
+            self._counts[name] += 1
+        self._counts[name] += 1
+        return slot
 
 
 def _content(item: Any) -> Any:

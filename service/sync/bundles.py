@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,12 @@ from service.fhir_answers import (
     version_of,
 )
 from service.sync.identifiers import if_none_exist
+
+#: The number of ``201 Created``; the words after it are the server's own.
+_STATUS = re.compile(r"\s*([1-5][0-9]{2})(?![0-9])")
+
+#: A type, and an id there or a business identifier.
+Key = tuple[str, str | Name]
 
 
 @dataclass(frozen=True)
@@ -76,71 +82,111 @@ def readings(outcome: Outcome, count: int) -> list[Outcome] | None:
     entries: Any = outcome.body.get("entry")
     if not isinstance(entries, list) or len(entries) != count:
         return None
-    return [_read(one if isinstance(one, dict) else {}) for one in entries]
+    return [_read(one) for one in entries]
 
 
 def answers(entries: Sequence[Entry], response: Tree | None) -> list[Outcome]:
     """Return what came of each entry.
 
-    A server may answer several entries that it found to be the same with one: then place in the
-    list says nothing, and an answer is known by its address or its business identifier.
+    An answer is known by its address or its business identifier: a server may answer several entries that
+    it found to be the same with one, or in an order of its own. Place in the list counts only where there
+    is an answer for each entry, and none of them stands in the place of another.
     """
-    told: Any = response.get("entry") if response else None
-    parts = [_read(one) for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-    by_address = {_place(one): one for one in parts if _place(one)}
-    by_name = {
-        (one.body["resourceType"], name): one
-        for one in parts
-        if isinstance(one, Answered) and one.body
-        for name in names_of(one.body)
-    }
-    same_length = len(parts) == len(entries)
-    outcomes: list[Outcome] = []
-    for index, entry in enumerate(entries):
-        found = None
-        if entry.version is not None:
-            found = by_address.get((entry.resource_type, entry.tree["id"]))
-        elif entry.name:
-            found = by_name.get((entry.resource_type, entry.name))
-        if found is None and same_length and _may_be(entry, parts[index]):
-            found = parts[index]
-        outcomes.append(found or Unknown(Cause.NOT_FHIR, "the answer does not tell what became of the entry"))
-    return outcomes
+    listed: Any = response.get("entry") if response else None
+    parts = [_read(one) for one in listed] if isinstance(listed, list) else []
+    if len(parts) == len(entries):
+        outcomes = _by_place(entries, parts)
+    else:
+        shown = _by_key(parts)
+        outcomes = [_shown(entry, shown) for entry in entries]
+    missing = Unknown(Cause.NOT_FHIR, "the answer does not tell what became of the entry")
+    return [outcome or missing for outcome in outcomes]
 
 
-def _read(entry: Tree) -> Outcome:
-    response = entry.get("response")
+def _by_place(entries: Sequence[Entry], parts: list[Outcome]) -> list[Outcome | None]:
+    """Return as many answers as entries, each to whom it shows to be, else to whom it stands beside."""
+    sure = [_key(entry) in _keys(part) for entry, part in zip(entries, parts, strict=True)]
+    elsewhere = _by_key(part for part, is_sure in zip(parts, sure, strict=True) if not is_sure)
+    moved = [
+        None if is_sure else _shown(entry, elsewhere) for entry, is_sure in zip(entries, sure, strict=True)
+    ]
+    in_order = not any(moved)
+    return [
+        part if is_sure or (in_order and _may_be(entry, part)) else other
+        for entry, part, is_sure, other in zip(entries, parts, sure, moved, strict=True)
+    ]
+
+
+def _read(entry: Any) -> Outcome:
+    response = entry.get("response") if isinstance(entry, dict) else None
     if not isinstance(response, dict):
         return Unknown(Cause.NOT_FHIR, "an entry of the answer has no response")
-    match = re.match(r"\s*(\d{3})", str(response.get("status")))
-    status = int(match[1]) if match else 0
+    match = _STATUS.match(str(response.get("status")))
+    if match is None:
+        return Unknown(Cause.NOT_FHIR, "an entry of the answer has no status")
+    status = int(match[1])
     if not 200 <= status < 300:
         outcome = response.get("outcome")
         address = address_in(response.get("location")) if 300 <= status < 400 else None
         return Refused(status, outcome if isinstance(outcome, dict) else None, address=address)
-    body = entry.get("resource")
-    body = body if isinstance(body, dict) and body.get("resourceType") != "OperationOutcome" else None
+    body = _resource(entry.get("resource"))
     address = address_in(response.get("location"))
-    if address is None and body and isinstance(body.get("id"), str):
-        address = Address(str(body.get("resourceType")), body["id"])
+    if body and address and (address.resource_type, address.server_id) != (body["resourceType"], body["id"]):
+        # What is shown is not what was written; that is read where the answer says that it is.
+        body = None
+    if body and address is None:
+        address = Address(body["resourceType"], body["id"])
     version = version_of(body) or version_in(response.get("etag")) or (address.version if address else None)
     return Answered(status, body, version, address)
 
 
-def _place(outcome: Outcome) -> tuple[str, str] | None:
-    if isinstance(outcome, Answered) and outcome.address:
-        return outcome.address.resource_type, outcome.address.server_id
-    return None
+def _resource(body: Any) -> Tree | None:
+    """Return a body that says what it is and where, and is no outcome."""
+    if not isinstance(body, dict) or body.get("resourceType") == "OperationOutcome":
+        return None
+    return body if all(isinstance(body.get(name), str) for name in ("resourceType", "id")) else None
+
+
+def _key(entry: Entry) -> Key | None:
+    """Return by what an entry's answer is known, if by anything."""
+    if entry.version is not None:
+        return entry.resource_type, entry.tree["id"]
+    return (entry.resource_type, entry.name) if entry.name else None
+
+
+def _keys(outcome: Outcome) -> set[Key | None]:
+    """Return all by which an answer may be known."""
+    if not isinstance(outcome, Answered) or outcome.address is None:
+        return set()
+    resource_type, body = outcome.address.resource_type, outcome.body
+    names: list[Any] = list(names_of(body)) if body else []
+    named: set[Key | None] = {(resource_type, name) for name in names if isinstance(name[0], str)}
+    return named | {(resource_type, outcome.address.server_id)}
+
+
+def _by_key(parts: Iterable[Outcome]) -> dict[Key | None, list[Answered]]:
+    found: dict[Key | None, list[Answered]] = {}
+    for part in parts:
+        for key in _keys(part):
+            if isinstance(part, Answered):
+                found.setdefault(key, []).append(part)
+    return found
+
+
+def _shown(entry: Entry, shown: dict[Key | None, list[Answered]]) -> Outcome | None:
+    """Return the answer that is known to be an entry's; what two resources answer to is no one's."""
+    found = shown.get(_key(entry), [])
+    return found[-1] if len({_place(one) for one in found}) == 1 else None
+
+
+def _place(outcome: Answered) -> tuple[str, str] | None:
+    return (outcome.address.resource_type, outcome.address.server_id) if outcome.address else None
 
 
 def _may_be(entry: Entry, outcome: Outcome) -> bool:
-    """Tell whether nothing contradicts that an answer in an entry's place is its own."""
+    """Tell whether an answer that does not show whose it is can be that of the entry in its place."""
     if not isinstance(outcome, Answered):
         return True
     place = _place(outcome)
-    if place is None:
-        return False
-    if entry.version is not None:
-        return place == (entry.resource_type, entry.tree["id"])
-    named = not outcome.body or entry.name is None or entry.name in names_of(outcome.body)
-    return place[0] == entry.resource_type and named
+    shows_another = entry.version is not None or (outcome.body is not None and entry.name is not None)
+    return place is not None and place[0] == entry.resource_type and not shows_another

@@ -10,6 +10,7 @@ An element is one value, unless the mappings declare parts of it: then it is mer
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from fhir_mappings.exact_json import Tree
@@ -186,7 +187,7 @@ def _reordered(slots: Four) -> bool:
 
 
 def _order_differs(before: Iterable[Any], after: Iterable[Any]) -> bool:
-    was, now = list(before), list(after)
+    was, now = dict.fromkeys(before), dict.fromkeys(after)
     return [slot for slot in was if slot in now] != [slot for slot in now if slot in was]
 
 
@@ -204,10 +205,17 @@ def _both_replaced(rows: Iterable[Four]) -> bool:
 
 def _placed(items: dict[Any, Any], own: Iterable[Any], other: Iterable[Any]) -> list[Any]:
     """Put the items in their own order; what came from the other side follows what it followed there."""
-    order = list(own)
+    # Each slot and the one after it, None being before the first: so nothing moves when one is put between.
+    after = dict(pairwise((None, *own, None)))
     previous = None
     for slot in other:
-        if slot not in order:
-            order.insert(order.index(previous) + 1 if previous in order else 0, slot)
+        if slot not in after:
+            after[slot], after[previous] = after[previous], slot
         previous = slot
-    return [items[slot] for slot in order if items.get(slot) is not None]
+    placed = []
+    slot = after[None]
+    while slot is not None:
+        if items.get(slot) is not None:
+            placed.append(items[slot])
+        slot = after[slot]
+    return placed

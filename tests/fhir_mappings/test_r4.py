@@ -110,6 +110,10 @@ VALID: dict[str, Any] = {
     "a period across offsets": extended(
         valuePeriod={"start": "2025-01-01T23:00:00-10:00", "end": "2025-01-02T10:00:00Z"}
     ),
+    "a period at the ends of the calendar": extended(
+        valuePeriod={"start": "0001-01-01T00:00:00+14:00", "end": "9999-12-31T23:59:60-14:00"}),
+    "base64 in lines": extended(valueBase64Binary="\r\n QUJD RA==\t\n"),
+    "a reference with a fragment": GOAL | {"subject": {"reference": "Patient/1#a/Device/1"}},
     "a range of two units": target(detailRange={"low": {"value": 500, "unit": "m"}, "high": {"value": 2, "unit": "km"}}),
     "a code that the library's list breaks off before": {"resourceType": "Task", "status": "in-progress", "intent": "plan"},
     "before breakfast": timing(when=["ACM"], offset=30),
@@ -176,6 +180,11 @@ INVALID: dict[str, tuple[Any, list[str]]] = {
     "an id too long": (GOAL | {"id": "a" * 65}, ["Goal.id"]),
     "an id with a slash": (GOAL | {"id": "a/b"}, ["Goal.id"]),
     "no base64": (extended(valueBase64Binary="a"), ["Goal.extension[0].valueBase64Binary"]),
+    "base64 that lacks a character": (extended(valueBase64Binary="QUJD QUJ"), ["Goal.extension[0].valueBase64Binary"]),
+    "base64 with a blank within four": (
+        extended(valueBase64Binary="QUJD QU JD"), ["Goal.extension[0].valueBase64Binary"]),
+    "blank base64": (extended(valueBase64Binary=" \n"), ["Goal.extension[0].valueBase64Binary"]),
+    "another alphabet of base64": (extended(valueBase64Binary="QUJ_"), ["Goal.extension[0].valueBase64Binary"]),
     "no OID": (extended(valueOid="1.2.3"), ["Goal.extension[0].valueOid"]),
     "an upper-case UUID": (extended(valueUuid="urn:uuid:3F2504E0-4F89-41D3-9A0C-0305E82C3301"),
                            ["Goal.extension[0].valueUuid"]),
@@ -237,6 +246,12 @@ INVALID: dict[str, tuple[Any, list[str]]] = {
         ["Goal.extension[0].valuePeriod"]),
     "per-1, a date and a time": (
         extended(valuePeriod={"start": "2025-03", "end": "2025-02-02T10:00:00Z"}), ["Goal.extension[0].valuePeriod"]),
+    "a period from a year beyond all calendars": (
+        extended(valuePeriod={"start": "99999999999T00:00:00Z", "end": "2025-01-01"}),
+        ["Goal.extension[0].valuePeriod.start"]),
+    "a period of seconds that are none": (
+        extended(valuePeriod={"start": "2025-01-01T00:00:sNaNZ", "end": "2025-01-01T00:00:1e9Z"}),
+        ["Goal.extension[0].valuePeriod.start", "Goal.extension[0].valuePeriod.end"]),
     "qty-3": (target(detailQuantity={"value": 1, "code": "km"}), ["Goal.target[0].detailQuantity.code"]),
     "sqty-1": (target(detailRange={"low": {"value": 1, "comparator": "<"}}),
                ["Goal.target[0].detailRange.low.comparator"]),
@@ -317,8 +332,11 @@ def test_nesting_without_end_is_a_finding() -> None:
     assert "Resource: is nested too deep" in problems(GOAL | {"extension": [tree]})
 
 
+_ODD_DATES = st.from_regex(
+    r"[0-9+]{1,12}(-[0-9]{1,3}){0,2}(T[0-9a-z:.]{1,12}([Z+-][0-9:]{0,6})?)?", fullmatch=True
+)
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | _ODD_DATES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
@@ -330,6 +348,12 @@ def test_no_json_whatever_makes_the_guard_raise(tree: Any, data: st.DataObject) 
     holder, key = data.draw(st.sampled_from(list(places(tree))))
     holder[key] = data.draw(_JSON)
     assert isinstance(r4.check(tree), list)
+
+
+@given(_ODD_DATES, _ODD_DATES, st.sampled_from(["2025", "2025-02-03", "9999-12-31T23:59:59-14:00"]))
+def test_no_date_whatever_makes_the_guard_raise(start: str, end: str, date: str) -> None:
+    for period in ({"start": start, "end": end}, {"start": start, "end": date}, {"start": date, "end": end}):
+        assert isinstance(r4.check(extended(valuePeriod=period)), list)
 
 
 def places(node: Any) -> Any:

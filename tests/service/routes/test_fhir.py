@@ -1,6 +1,7 @@
 """The FHIR face: what a client posts comes back whole, under a version and a time that are ours."""
 
 import pytest
+from sqlalchemy import event
 
 from fhir_mappings import exact_json
 from tests.service.routes.api import fhir_goal, goal
@@ -128,6 +129,52 @@ def test_search_finds_by_each_parameter(api, patient, clock):
     ]
 
 
+@pytest.mark.parametrize(
+    "earlier", ["0001", "0001-01-01", "0001-01-01T00:00:00%2B14:00", "0001-01-01T00:00Z"]
+)
+@pytest.mark.parametrize("later", ["9999", "9999-12", "9999-12-31", "9999-12-31T23:59:59.999-14:00"])
+def test_the_ends_of_the_calendar_are_dates_like_others(api, patient, earlier, later):
+    goals = [api.post("/fhir/Goal", fhir_goal(patient)).json["id"]]
+    for prefix in ("", "lt", "le", "eb"):
+        assert found(api, f"_lastUpdated={prefix}{earlier}") == []
+    for prefix in ("", "gt", "ge", "sa"):
+        assert found(api, f"_lastUpdated={prefix}{later}") == []
+    for prefix in ("gt", "ge", "sa"):
+        assert found(api, f"_lastUpdated={prefix}{earlier}") == goals
+    for prefix in ("lt", "le", "eb"):
+        assert found(api, f"_lastUpdated={prefix}{later}") == goals
+
+
+def test_an_id_that_is_asked_for_twice_is_found_once(api, patient):
+    one = api.post("/fhir/Goal", fhir_goal(patient)).json["id"]
+    assert found(api, f"_id={one},none,{one}") == [one]
+    assert found(api, f"_id={patient},none,{patient}", "Patient") == [patient]
+
+
+@pytest.mark.parametrize("resource_type", ["Goal", "Patient"])
+def test_as_many_ids_as_a_page_shows_can_be_asked_for_and_no_more(api, patient, resource_type):
+    ids = [f"{number:x}" for number in range(60_000)]
+    assert found(api, f"_id={','.join(ids[:200])}", resource_type) == []
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    refused = api.send("POST", f"/fhir/{resource_type}/_search", f"_id={','.join(ids)}", form)
+    assert (refused.status, refused.paths) == (400, ["_id"]), refused
+
+
+def test_a_token_for_one_patient_has_no_other_looked_up(as_principal, database):
+    everyone = as_principal()
+    own, other = everyone.register("MS-1"), everyone.register("MS-2")
+    confined, statements = as_principal(patient=own), []
+    listener = lambda *_: statements.append(1)  # noqa: E731 - one and the same, to be taken off again
+    event.listen(database.engine, "before_cursor_execute", listener)
+    counts = []
+    for ids in ([own], [other], [own, other, *map(str, range(150))]):
+        statements.clear()
+        assert found(confined, f"_id={','.join(ids)}", "Patient") == [one for one in ids if one == own]
+        counts.append(len(statements))
+    event.remove(database.engine, "before_cursor_execute", listener)
+    assert counts[1] == 0 < counts[0] == counts[2]
+
+
 def test_a_search_is_read_page_by_page_by_its_links(api, patient):
     ids = [api.post("/fhir/Goal", fhir_goal(patient)).json["id"] for _ in range(5)]
     seen, url = [], f"http://localhost/fhir/Goal?patient={patient}&_count=2"
@@ -168,7 +215,11 @@ def test_a_search_by_form_keeps_values_out_of_the_url(api, patient):
         ("_lastUpdated=2025-02-30", "_lastUpdated"),
         ("_lastUpdated=ap2025", "_lastUpdated"),
         ("_lastUpdated=0000", "_lastUpdated"),
-        ("_lastUpdated=gt9999-12-31", "_lastUpdated"),
+        ("_lastUpdated=10000", "_lastUpdated"),
+        ("_lastUpdated=9999-02-29", "_lastUpdated"),
+        ("_lastUpdated=2026-03-02T10:00:00%2B24:00", "_lastUpdated"),
+        ("_lastUpdated=%D9%A2%D9%A0%D9%A2%D9%A6", "_lastUpdated"),
+        ("_id=" + ",".join(map(str, range(201))), "_id"),
         ("_count=-1", "_count"),
         ("_count=%D9%A3", "_count"),
         ("_summary=text", "_summary"),

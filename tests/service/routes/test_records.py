@@ -145,6 +145,8 @@ def test_a_list_is_narrowed_and_read_page_by_page(api, patient, clock):
         ("limit=many", "limit"),
         ("updated_since=2025-02-30", "updated_since"),
         ("updated_since=yesterday", "updated_since"),
+        ("updated_since=10000-01-01", "updated_since"),
+        ("updated_since=0000-01-01", "updated_since"),
         ("status=%00", "status"),
         ("colour=red", "colour"),
         ("after=nowhere", "after"),
@@ -154,6 +156,21 @@ def test_a_list_is_narrowed_and_read_page_by_page(api, patient, clock):
 def test_a_list_refuses_a_parameter_that_it_does_not_understand(api, query, path):
     answer = api.get(f"/api/v1/goals?{query}")
     assert (answer.status, answer.paths) == (400, [path]), answer
+
+
+@pytest.mark.parametrize(
+    ("since", "count"),
+    [
+        ("0001-01-01", 1),
+        ("0001-01-01T00:00:00%2B14:00", 1),
+        ("9999-12-31", 0),
+        ("9999-12-31T23:59:59-14:00", 0),
+    ],
+)
+def test_a_list_since_the_ends_of_the_calendar_is_a_list_like_others(api, patient, since, count):
+    assert api.post("/api/v1/goals", goal(patient)).status == 201
+    answer = api.get(f"/api/v1/goals?updated_since={since}")
+    assert (answer.status, len(answer.json["items"])) == (200, count), answer
 
 
 def test_answers_are_found_by_questionnaire(api, patient):

@@ -3,7 +3,7 @@
 import pytest
 
 from service.sandbox.outcomes import FHIRError
-from service.sandbox.search_matching import date, reference, token
+from service.sandbox.search_matching import date, reference, string, token, uri
 
 
 @pytest.mark.parametrize(
@@ -30,16 +30,24 @@ from service.sandbox.search_matching import date, reference, token
         ({"start": "2026-01-01"}, "lt2026", False),
         ({"end": "2026-01-01"}, "lt2020", True),
         ({}, "ge2026", False),
+        ("9999", "9999", True),
+        ("9999-12-31T23:59:59.999-14:00", "ge9999-12", True),
+        ("9999-12-31T23:59:59-14:00", "gt2026", True),
+        ("0001-01-01T00:00:00+14:00", "lt0001-01-02", True),
+        ("2026-02-03", "lt9999-12-31T23:59:59-14:00", True),
+        ("2026-02-03", "gt0001-01-01T00:00:00+14:00", True),
     ],
 )
 def test_dates_are_compared_as_intervals(element: object, value: str, met: bool) -> None:
-    assert date([element], value, None) is met
+    assert date([value], None)([element]) is met
 
 
-@pytest.mark.parametrize("value", ["", "yesterday", "2026-13", "2026-02-30", "xx2026", "2026-02-03T25:00"])
+@pytest.mark.parametrize(
+    "value", ["", "0000", "10000", "٢٠٢٦", "yesterday", "2026-13", "2026-02-30", "xx2026", "2026-02-03T25:00"]
+)
 def test_what_is_no_date_is_refused(value: str) -> None:
     with pytest.raises(FHIRError):
-        date([], value, None)
+        date([value], None)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +63,25 @@ def test_what_is_no_date_is_refused(value: str) -> None:
     ],
 )
 def test_tokens_are_compared_by_system_and_code(element: object, value: str, met: bool) -> None:
-    assert token([element], value, None) is met
+    assert token([value], None)([element]) is met
+
+
+def test_one_of_several_values_is_enough() -> None:
+    assert token(["a", "s|b", "t|"], None)([{"system": "s", "code": "b"}])
+    assert not token(["a", "s|b", "t|"], None)([{"system": "s", "code": "a2"}])
+    assert string(["run", "Wal"], None)([{"text": "walk"}])
+    assert not string(["run", "Wal"], "exact")([{"text": "walk"}])
+    assert string(["run", "walk"], "exact")([{"text": "walk"}])
+    assert uri(["http://a.example", "http://b.example"], None)(["http://b.example"])
+    assert not uri(["http://a.example"], None)([{"url": "http://a.example"}, "http://b.example"])
+    assert reference(["2", "Patient/3"], None)([{"reference": "Patient/3"}])
+    assert date(["2025", "ge2027"], None)(["2025-03"])
+    assert not date(["2025", "ge2027"], None)(["2026"])
+
+
+@pytest.mark.parametrize("system", [["s"], {"s": 1}, 5])
+def test_a_system_that_is_no_text_is_none(system: object) -> None:
+    assert token(["|a"], None)([{"system": system, "code": "a"}])
 
 
 @pytest.mark.parametrize(
@@ -73,4 +99,4 @@ def test_tokens_are_compared_by_system_and_code(element: object, value: str, met
 def test_references_are_compared_by_target(
     element: object, value: str, modifier: str | None, met: bool
 ) -> None:
-    assert reference([element], value, modifier) is met
+    assert reference([value], modifier)([element]) is met

@@ -1,6 +1,7 @@
 """A backup is whole, of one moment, and comes back as it was, on either engine."""
 
 import gzip
+import hashlib
 import os
 import stat
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fhir_mappings import exact_json
 from service.chart import Chart
 from service.errors import Conflict, InvalidInput
 from service.store.backup import backup, restore
@@ -84,6 +86,28 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
         gzip.decompress(raw).replace(b'"version":1', b'"version":2', 1)
     ),
 }
+
+
+MOMENTS = ["+19999-01-01T00:00:00+00:00", "0001-01-01T00:00:00+14:00", "2026-02-30T00:00:00Z", "2026-02-03"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_backup_with_a_moment_that_cannot_be_kept_is_refused_by_its_column(
+    file: Path, tmp_path: Path, moment: str
+) -> None:
+    # With a checksum that holds: somebody wrote the file anew.
+    lines = [exact_json.parse(line) for line in lines_of(file.read_bytes())[:-1]]
+    at = lines[0]["columns"]["patients"].index("created_at") + 1
+    for line in lines[1:]:
+        if line[0] == "patients":
+            line[at] = moment
+    body = b"".join(exact_json.dump(line).encode() + b"\n" for line in lines)
+    trailer = exact_json.dump({"sha256": hashlib.sha256(body).hexdigest()}).encode() + b"\n"
+    file.write_bytes(gzip.compress(body + trailer))
+    with opened(f"sqlite:///{tmp_path / 'other.db'}") as other:
+        with pytest.raises(InvalidInput, match=r"patients\.created_at"):
+            restore(other, file)
+        assert contents(other)["patients"] == []
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

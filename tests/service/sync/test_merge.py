@@ -10,6 +10,7 @@ from fhir_mappings.exact_json import Number, Tree
 from service.sync import grain
 from service.sync.merge import Merged, Side, merge
 from service.sync.reconcile import onto, reconcile
+from tests.tally import Tally
 
 
 def three_way(before: Tree, here: Tree, there: Tree, prefer: Side | None = None) -> Merged:
@@ -225,13 +226,48 @@ def test_conflicts_are_exactly_the_elements_that_both_changed_differently(
         assert result.here == result.there
 
 
-@given(LISTS, LISTS, LISTS)
-def test_in_lists_nothing_that_either_side_added_is_lost(before: Any, here: Any, there: Any) -> None:
-    result = three_way({"note": before}, {"note": here}, {"note": there})
-    if not result.conflicts:
+def test_in_lists_nothing_that_either_side_added_is_lost() -> None:
+    tally = Tally("lists changed on both sides without a conflict")
+
+    @given(LISTS, LISTS, LISTS)
+    def law(before: Any, here: Any, there: Any) -> None:
+        result = three_way({"note": before}, {"note": here}, {"note": there})
+        if tally.counted(None if result.conflicts else result) is None:
+            return
         kept = result.here.get("note", [])
         added = [item for item in here + there if item not in before]
         removed = [item for item in before if item not in here or item not in there]
         assert all(item in kept for item in added)
         assert not any(item in kept for item in removed)
         assert sorted(map(str, kept)) == sorted(map(str, result.there.get("note", [])))
+
+    law()
+    tally.require(0.4)
+
+
+def test_what_was_added_there_follows_here_what_it_followed_there() -> None:
+    a, b, c, d = ({"text": word} for word in "abcd")
+    result = three_way({"note": [a, b]}, {"note": [a, b, c]}, {"note": [d, a, b]})
+    assert result.here["note"] == [d, a, b, c]
+    result = three_way({"note": [a, b]}, {"note": [a, c, b]}, {"note": [a, d, b]})
+    assert result.here["note"] == [a, d, c, b]
+    assert result.there["note"] == [a, c, d, b]
+
+
+def test_where_nothing_is_moved_each_side_keeps_the_order_of_its_own_items() -> None:
+    tally = Tally("lists to which both sides added without a conflict")
+
+    @given(LISTS, st.sets(st.integers(0, 4)), LISTS, st.integers(0, 5), LISTS, st.integers(0, 5))
+    def law(before: Any, removed: set[int], mine: Any, at: int, theirs: Any, there_at: int) -> None:
+        here = [item for place, item in enumerate(before) if place not in removed]
+        here[at:at] = [item for item in mine if item not in before]
+        new_there = [item for item in theirs if item not in before + mine]
+        there = [*before[:there_at], *new_there, *before[there_at:]]
+        result = three_way({"note": before}, {"note": here}, {"note": there})
+        if tally.counted(None if result.conflicts else result) is None:
+            return
+        for kept, own in ((result.here.get("note", []), here), (result.there.get("note", []), there)):
+            assert [item for item in kept if item in own] == [item for item in own if item in kept]
+
+    law()
+    tally.require(0.4)
