@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_mappings.exact_json import Tree
@@ -12,9 +12,10 @@ from service.fhir_answers import (
     Answered,
     Cause,
     Outcome,
-    Refused,
     Unknown,
     address_in,
+    is_addressed,
+    refused,
     version_in,
     version_of,
 )
@@ -25,13 +26,14 @@ from service.sync.match import Name, if_none_exist, names_in
 class Entry:
     """One resource to be written.
 
-    name: the business identifier that it is known by. version: what it must be at to be
-    replaced; None for a create. conditional: whether the server creates only what is not there.
+    name: the business identifier that it is known by. replaces: whether it is there already, then
+    at that version if one is known. conditional: whether the server creates only what is not there.
     """
 
     record_id: str
     tree: Tree
     name: Name | None = None
+    replaces: bool = False
     version: str | None = None
     conditional: bool = False
 
@@ -41,12 +43,10 @@ class Entry:
 
     def as_tree(self) -> Tree:
         request: Tree = {"method": "POST", "url": self.resource_type}
-        if self.version is not None:
-            request = {
-                "method": "PUT",
-                "url": f"{self.resource_type}/{self.tree['id']}",
-                "ifMatch": f'W/"{self.version}"',
-            }
+        if self.replaces:
+            request = {"method": "PUT", "url": f"{self.resource_type}/{self.tree['id']}"}
+            if self.version is not None:
+                request["ifMatch"] = f'W/"{self.version}"'
         elif self.conditional and self.name:
             request["ifNoneExist"] = if_none_exist(self.name)
         return {"fullUrl": placeholder(self.record_id), "resource": self.tree, "request": request}
@@ -81,32 +81,36 @@ def answers(entries: Sequence[Entry], response: Tree | None) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for index, entry in enumerate(entries):
         found = None
-        if entry.version is not None:
+        if entry.replaces:
             found = by_address.get((entry.resource_type, entry.tree["id"]))
         elif entry.name:
             found = by_name.get((entry.resource_type, entry.name))
         if found is None and same_length and _may_be(entry, parts[index]):
             found = parts[index]
-        outcomes.append(found or Unknown(Cause.NOT_FHIR, "the answer does not tell what became of the entry"))
+        outcomes.append(found or Unknown(Cause.DROPPED, "the answer does not tell what became of the entry"))
     return outcomes
 
 
 def _read(entry: Tree) -> Outcome:
     response = entry.get("response")
     if not isinstance(response, dict):
-        return Unknown(Cause.NOT_FHIR, "an entry of the answer has no response")
-    match = re.match(r"\s*(\d{3})", str(response.get("status")))
-    status = int(match[1]) if match else 0
-    if not 200 <= status < 300:
-        outcome = response.get("outcome")
-        return Refused(status, outcome if isinstance(outcome, dict) else None)
-    body = entry.get("resource")
-    body = body if isinstance(body, dict) and body.get("resourceType") != "OperationOutcome" else None
+        return Unknown(Cause.DROPPED, "an entry of the answer has no response")
+    match = re.match(r"\s*([2-5]\d\d)", str(response.get("status")))
+    if match is None:
+        return Unknown(Cause.DROPPED, "an entry of the answer has no status")
+    status = int(match[1])
+    if status >= 300:
+        return replace(refused(status, {}, _tree(response.get("outcome"))), in_bundle=True)
+    body = entry.get("resource") if is_addressed(entry.get("resource")) else None
     address = address_in(response.get("location"))
-    if address is None and body and isinstance(body.get("id"), str):
-        address = Address(str(body.get("resourceType")), body["id"])
+    if address is None and body:
+        address = Address(body["resourceType"], body["id"])
     version = version_of(body) or version_in(response.get("etag")) or (address.version if address else None)
     return Answered(status, body, version, address)
+
+
+def _tree(value: Any) -> Tree | None:
+    return value if isinstance(value, dict) else None
 
 
 def _place(outcome: Outcome) -> tuple[str, str] | None:
@@ -122,7 +126,7 @@ def _may_be(entry: Entry, outcome: Outcome) -> bool:
     place = _place(outcome)
     if place is None:
         return False
-    if entry.version is not None:
+    if entry.replaces:
         return place == (entry.resource_type, entry.tree["id"])
     named = not outcome.body or entry.name is None or entry.name in names_in(outcome.body)
     return place[0] == entry.resource_type and named

@@ -1,6 +1,7 @@
 """What became of a record in a push, and how that is written down: all of a bundle in one transaction."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,9 @@ from service.sync.links import Job
 from service.sync.plan import Next, Step, backoff_seconds, retry_after_seconds
 from service.sync.reasons import Reason, State
 from service.sync.report import Report
+
+#: So often a record is dealt with in one pass; one that never comes to rest waits for the next.
+MOST_AT_ONCE = 8
 
 
 class When(StrEnum):
@@ -91,6 +95,7 @@ class Book:
         self._clock = clock
         self._rng = rng
         self._report = report
+        self._at_once: Counter[str] = Counter()
 
     def about_to_send(self, jobs: Iterable[Job]) -> list[Job]:
         """Note durably that these may reach the server from now on; return those still leased to us.
@@ -106,9 +111,16 @@ class Book:
         return kept
 
     def put_back(self, jobs: Iterable[Job]) -> None:
-        """Give leases back; nothing was tried."""
+        """Give leases back; nothing was tried. What was noted as about to be sent has not left after all."""
+        jobs = list(jobs)
         with self._database.begin() as session:
-            outbox.release(session, self._connection_id, self._owner, [job.record_id for job in jobs])
+            now = self._clock()
+            ours = outbox.renew(
+                session, self._connection_id, self._owner, now, [job.record_id for job in jobs]
+            )
+            states = [{**_mark(job), "state": job.known.state} for job in jobs if job.record_id in ours]
+            links.save(session, self._connection_id, now, states)
+            outbox.release(session, self._connection_id, self._owner, ours)
 
     def settle(self, verdicts: Iterable[Verdict]) -> None:
         """Write verdicts down."""
@@ -131,9 +143,13 @@ class Book:
         done = [one.job.row for one in verdicts if one.when is When.NEVER]
         outbox.finish(session, self._connection_id, self._owner, done)
         again = [one.job.record_id for one in verdicts if one.when is When.NOW]
-        outbox.release(session, self._connection_id, self._owner, again)
+        self._at_once.update(again)
+        restless = {record_id for record_id in again if self._at_once[record_id] > MOST_AT_ONCE}
+        outbox.release(
+            session, self._connection_id, self._owner, [one for one in again if one not in restless]
+        )
         for one in verdicts:
-            if one.when is When.LATER:
+            if one.when is When.LATER or one.job.record_id in restless:
                 least = retry_after_seconds(one.retry_after, now)
                 wait = backoff_seconds(one.job.row.attempts + 1, self._rng, least)
                 until = now + timedelta(seconds=wait)
