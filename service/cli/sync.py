@@ -153,7 +153,8 @@ def plain(row: Any) -> dict[str, Any]:
 
 def needs_a_person(report: Report) -> bool:
     """Tell whether a run ended with something that does not mend itself."""
-    return bool(report.problem or report.conflicts or report.rejected or report.unmatched or report.invalid)
+    records = report.conflicts + report.rejected + report.unmatched + report.invalid + report.unreadable
+    return bool(report.problem or report.problems or records)
 
 
 def _act(act: Callable[[Opened], Report], as_json: bool) -> None:
