@@ -61,7 +61,7 @@ class Arrivals:
                         self._take_one(session, bodies[server_id], problems[server_id], held.get(server_id))
                 except Exception as error:
                     # Whatever it is, the next resource has nothing to do with it.
-                    log.error("a resource could not be taken in", kind=type(error).__name__)
+                    log.error("a resource could not be taken in", exc_info=error)
                     self._desk.report.problems.append(Reason.FAILED_HERE)
 
     def _referred_first(self, bodies: Mapping[str, Tree]) -> list[str]:

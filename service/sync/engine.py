@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import structlog
@@ -14,7 +14,7 @@ from service.config import Config
 from service.errors import NotFound
 from service.fhir_client import FHIRClient
 from service.store.database import Database
-from service.sync import connections, deciding, ledger, plan
+from service.sync import connections, deciding, ledger, outbox, plan
 from service.sync.capabilities import Capabilities
 from service.sync.connections import Connection
 from service.sync.desk import TYPES, Desk
@@ -81,6 +81,7 @@ class Sync:
                 connection.base_url,
                 token=connections.token_in(connection.token_file),
                 timeout_seconds=config.request_timeout_seconds,
+                listing_seconds=config.listing_timeout_seconds,
             )
 
         return cls(database, chart, client_for, clock, rng, batch_size=config.sync_batch_size)
@@ -179,7 +180,7 @@ class Sync:
             one = connections.named(session, name)
         able = connections.ask(self._database, one, self._client_for(one), self._clock)
         if not isinstance(able, Capabilities):
-            reason = plan.next_step(Method.READ, able).reason or Reason.NOT_FHIR
+            reason = plan.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
             return Check(name, one.base_url, reason, NEXT_STEPS[reason])
         writable = tuple(kind for kind in TYPES if able.of(kind).can_create)
         return Check(name, one.base_url, None, None, able.has_transaction, able.has_batch, writable)
@@ -189,26 +190,72 @@ class Sync:
             chosen = [connections.named(session, name)] if name else connections.every(session)
         total = Report(connection=name or "")
         for connection in chosen:
-            total.add(self._one(connection, directions))
+            report = Report(connection=connection.name)
+            try:
+                self._one(connection, directions, report)
+            except Exception as error:
+                # Whatever it is, the next connection has nothing to do with it.
+                log.error("a connection failed", connection=connection.name, exc_info=error)
+                report.problem = Reason.FAILED_HERE
+            log.info(
+                "sync",
+                connection=connection.name,
+                **report.counts(),
+                problem=report.problem,
+                problems=report.problems,
+            )
+            total.add(report)
         return total
 
-    def _one(self, connection: Connection, directions: tuple[Direction, ...]) -> Report:
-        report = Report(connection=connection.name)
+    def _one(self, connection: Connection, directions: tuple[Direction, ...], report: Report) -> None:
         client = self._client_for(connection)
         able = connections.abilities(self._database, connection, client, self._clock)
         if not isinstance(able, Capabilities):
-            report.problem = plan.next_step(Method.READ, able).reason or Reason.NOT_FHIR
-        else:
-            with Presence() as presence:
-                self._work(self._desk(connection, client, able, presence, report), directions)
-        log.info("sync", connection=connection.name, **report.counts(), problem=report.problem)
-        return report
+            report.problem = plan.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
+            return
+        with Presence() as presence:
+            desk = self._desk(connection, client, able, presence, report)
+            try:
+                self._work(desk, directions)
+            except Exception:
+                self._put_off(desk)
+                raise
 
     def _work(self, desk: Desk, directions: tuple[Direction, ...]) -> None:
+        self._bring_back(desk)
+        may_write = True
         for direction in directions:
             if desk.report.problem or self.stopping():
                 break
-            (Push if direction == "push" else Pull)(desk).run()
+            if direction == "pull":
+                Pull(desk).run()
+            elif may_write:
+                may_write = self._push(desk)
+        if not may_write and not desk.report.problem:
+            desk.report.problem = Reason.FORBIDDEN
+
+    def _push(self, desk: Desk) -> bool:
+        """Push; tell whether that is allowed. Who may not write may still read, so it is no problem yet."""
+        Push(desk).run()
+        if desk.report.problem != Reason.FORBIDDEN:
+            return True
+        desk.report.problem = None
+        return False
+
+    def _bring_back(self, desk: Desk) -> None:
+        """Make due what waits for a moment that only a wrong clock can have named."""
+        with self._database.begin() as session:
+            count = outbox.bring_back(session, desk.connection_id, self._clock())
+        if count:
+            log.warning("records waited for a moment in the far future", connection=desk.name, count=count)
+
+    def _put_off(self, desk: Desk) -> None:
+        """Give back what is still leased, later each time, so that what fails holds up no others for long."""
+        now = self._clock()
+        with self._database.begin() as session:
+            for row in outbox.leased(session, desk.connection_id, desk.owner):
+                until = now + timedelta(seconds=plan.backoff_seconds(row.attempts + 1, self._rng))
+                outbox.postpone(session, desk.connection_id, desk.owner, row, until)
 
     def _desk(
         self,
