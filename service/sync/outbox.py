@@ -176,6 +176,22 @@ def bring_back(session: Session, connection_id: str, now: datetime) -> int:
     )
 
 
+def rest(
+    session: Session, connection_id: str, owner: str, record_ids: Collection[str], until: datetime
+) -> None:
+    """Give leases back until a moment, whatever has changed since."""
+    session.execute(
+        update(OutboxRow)
+        .where(
+            OutboxRow.connection_id == connection_id,
+            OutboxRow.record_id.in_(record_ids),
+            OutboxRow.lease_owner == owner,
+        )
+        .values(lease_owner=None, leased_until=None, next_attempt_at=until)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def wake(session: Session, connection_id: str, record_ids: Collection[str], now: datetime) -> None:
     """Make waiting rows due now."""
     session.execute(

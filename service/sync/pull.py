@@ -70,6 +70,7 @@ class Pull:
     def _type(self, resource_type: str, since: str | None) -> bool:
         """Read one type, and move its watermark; tell whether new patients count as read."""
         able = self._desk.capabilities.of(resource_type)
+        before = frozenset(self._unread)
         if since is None or not able.tells_updates:
             # Nothing says where to begin, so everybody is read as a whole.
             started, failure = self._snapshot(resource_type, list(self._patients))
@@ -86,7 +87,8 @@ class Pull:
         is_lasting = self._is_of_the_search(failure)
         self._fail(failure)
         if is_lasting and self._fresh:
-            # They do not wait for a search that is not answered; once it is, it begins with everybody.
+            # They do not wait for a search that nobody is answered; once it is, it begins with everybody.
+            self._unread.intersection_update(before)
             self._marks.drop(resource_type)
         return is_lasting
 

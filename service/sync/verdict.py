@@ -18,7 +18,7 @@ from service.store.database import Database
 from service.store.tables import Link
 from service.sync import links, outbox
 from service.sync.links import Job
-from service.sync.plan import Next, Step, backoff_seconds, retry_after_seconds
+from service.sync.plan import BACKOFF_SECONDS, Next, Step, backoff_seconds, retry_after_seconds
 from service.sync.reasons import Reason, State
 from service.sync.report import Report
 
@@ -144,12 +144,12 @@ class Book:
         outbox.finish(session, self._connection_id, self._owner, done)
         again = [one.job.record_id for one in verdicts if one.when is When.NOW]
         self._at_once.update(again)
-        restless = {record_id for record_id in again if self._at_once[record_id] > MOST_AT_ONCE}
-        outbox.release(
-            session, self._connection_id, self._owner, [one for one in again if one not in restless]
-        )
+        restless = [record_id for record_id in again if self._at_once[record_id] > MOST_AT_ONCE]
+        until = now + timedelta(seconds=BACKOFF_SECONDS)
+        outbox.rest(session, self._connection_id, self._owner, restless, until)
+        outbox.release(session, self._connection_id, self._owner, again)
         for one in verdicts:
-            if one.when is When.LATER or one.job.record_id in restless:
+            if one.when is When.LATER:
                 least = retry_after_seconds(one.retry_after, now)
                 wait = backoff_seconds(one.job.row.attempts + 1, self._rng, least)
                 until = now + timedelta(seconds=wait)

@@ -96,7 +96,7 @@ def test_one_copy_that_may_not_be_read_keeps_back_no_other(office: Office, ehr: 
     office.clock.advance(seconds=600)
     office.change_there("Goal", goal, description={"text": "theirs"})
     report = office.sync.run()
-    assert report.problem is None
+    assert (report.problem, report.problems) == (None, [])
     assert office.status(secret).state == "synced"
     assert office.here("Goal", goal)["description"] == {"text": "theirs"}
 

@@ -7,7 +7,7 @@ from flask import Request, Response
 from service.config import Config
 from service.sync.engine import Sync
 from tests.service.sync.conftest import EHR
-from tests.service.sync.office import Office
+from tests.service.sync.office import ACTOR, Office
 from tests.service.sync.servers import SINGLE, one_value_only, outcome, rewritten
 
 BY_SNAPSHOT = {"_lastUpdated"}
@@ -114,6 +114,9 @@ def test_what_a_pull_cannot_read_is_counted_and_the_rest_is_taken(
 
 def test_a_search_that_one_type_does_not_allow_keeps_back_no_other(office: Office, ehr: EHR) -> None:
     """And patients who came in the meantime are read as a whole once it is allowed."""
+    newcomer = office.register_there("newcomer")
+    old = office.goal_there(newcomer)
+    office.clock.advance(seconds=600)
     goal = office.goal("walk")
     plan = office.plan(goal)
     office.sync.run()
@@ -122,8 +125,7 @@ def test_a_search_that_one_type_does_not_allow_keeps_back_no_other(office: Offic
     )
     office.clock.advance(seconds=600)
     office.change_there("CarePlan", plan, title="theirs")
-    _, newcomer = office.patient()
-    old = office.goal_there(newcomer)
+    office.chart.register_patient([(office.patient_system, "newcomer")], ACTOR)
     report = office.sync.run()
     assert (report.problem, report.problems) == (None, ["ehr: lookup-refused"])
     assert office.here("CarePlan", plan)["title"] == "theirs"

@@ -97,20 +97,21 @@ def test_without_versions_what_only_the_server_notes_is_no_change(office: Office
 def test_a_record_that_is_another_each_time_does_not_keep_a_push_for_ever(office: Office, ehr: EHR) -> None:
     goal, other = office.goal("walk"), office.goal("swim")
     office.sync.push()
-    numbers = iter(range(10_000))
+    notes: list[dict[str, str]] = []
     url = f"/Goal/{office.status(goal).server_id}"
 
     def restless(request: Request, response: Response) -> Response:
         answer = without_versions(request, response)
         if request.method == "GET" and request.path.endswith(url):
-            note = [{"text": f"note {next(numbers)}"}]
-            return rewritten(answer, lambda tree: {**tree, "note": note})
+            # Enough, or the test would not end where the push does not.
+            notes.extend([{"text": f"note {len(notes)}"}] if len(notes) < 60 else [])
+            return rewritten(answer, lambda tree: {**tree, "note": notes})
         return answer
 
     ehr.after = restless
     ehr.before = lambda request: outcome(409) if request.method == "PUT" else None
     office.change("Goal", goal, description={"text": "run"})
     office.sync.push()
-    assert next(numbers) < 40
-    assert office.status(goal).state in ("pending", "conflict")
+    assert 2 < len(notes) < 40
+    assert office.status(goal).state == "pending"
     assert office.status(other).state == "synced"
