@@ -22,7 +22,7 @@ from werkzeug.routing import BaseConverter
 
 from service import logs
 from service.auth import KeySource, TokenVerifier
-from service.chart import Chart
+from service.chart import Chart, PatientRegister
 from service.config import Config
 from service.metrics import Metrics, queue_gauges
 from service.routes import blueprints, described, failures, gate
@@ -64,7 +64,9 @@ def create_app(
     app.url_map.converters["fhir_id"] = FHIRId
     verifier = _verifier(config, clock, fetch_keys)
     metrics = Metrics(lambda: queue_gauges(sync))
-    app.extensions["mainstay"] = Services(config, database, chart, sync, metrics, verifier, clock)
+    app.extensions["mainstay"] = Services(
+        config, database, chart, PatientRegister(database, clock), sync, metrics, verifier, clock
+    )
     gate.install(app)
     failures.install(app)
     app.extensions["openapi"] = _documented(app)

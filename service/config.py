@@ -41,6 +41,17 @@ class Config:
     auth_issuer: str | None = _setting(None, "issuer of the tokens that we accept")
     auth_audience: str | None = _setting(None, "audience that those tokens have to name")
     auth_jwks_url: str | None = _setting(None, "where the issuer's signing keys are read", is_url=True)
+    patient_match_seconds: float = _setting(
+        3600.0, "how long a Patient there is taken for the patient here without another look", above=0
+    )
+    reference_match_seconds: float = _setting(
+        86400.0, "how long a practitioner or condition found by identifier is believed to be there", above=0
+    )
+    same_identifier_systems: str | None = _setting(
+        None,
+        "identifier systems that are one: two with a bar between them, blanks between pairs",
+        is_pairs=True,
+    )
     sync_interval_seconds: float = _setting(30.0, "how long the worker waits between two rounds", above=0)
     sync_batch_size: int = _setting(50, "records sent to a FHIR server in one request at most", least=1)
     # A lease of five minutes has to outlast a request.
@@ -123,7 +134,14 @@ def _problem(value: Any, rules: Mapping[str, Any]) -> str | None:
         return f"has to be one of {', '.join(rules['among'])}"
     if rules.get("is_url") and not _is_http_url(value):
         return "has to be an http or https URL without user, password, query or fragment"
+    if rules.get("is_pairs") and not all(_is_pair(pair) for pair in value.split()):
+        return "has to be pairs of systems, one|other, with blanks between them"
     return None
+
+
+def _is_pair(text: str) -> bool:
+    systems = text.split("|")
+    return len(systems) == 2 and all(systems)
 
 
 def _is_http_url(text: str) -> bool:

@@ -46,13 +46,15 @@ class Unknown:
 class Refused:
     """The server answered with an error, or a redirect.
 
-    outcome: its OperationOutcome. retry_after: as the header says it, seconds or a date.
-    location: where a redirect leads. in_bundle: whether an entry of a Bundle says so.
+    outcome: its OperationOutcome. retry_after: as the header says it, seconds or a date. address: the
+    resource to which a redirect leads, as to the Patient into whom another was merged.
+    location: where it leads, as it says. in_bundle: whether an entry of a Bundle says so.
     """
 
     status: int
     outcome: Tree | None = None
     retry_after: str | None = None
+    address: "Address | None" = None
     location: str | None = None
     in_bundle: bool = False
 
@@ -119,7 +121,8 @@ def answered(status: int, headers: Mapping[str, str], body: Tree | None) -> Answ
 def refused(status: int, headers: Mapping[str, str], body: Tree | None) -> Refused:
     """Return a refusal; only an OperationOutcome is worth keeping of its body."""
     outcome = body if body is not None and body.get("resourceType") == "OperationOutcome" else None
-    return Refused(status, outcome, headers.get("Retry-After"), headers.get("Location"))
+    location = headers.get("Location") if 300 <= status < 400 else None
+    return Refused(status, outcome, headers.get("Retry-After"), address_in(location), location)
 
 
 def address_in(location: Any) -> Address | None:

@@ -81,8 +81,8 @@ class FHIRClient:
         return self._is_fhir
 
     def read(self, resource_type: str, server_id: str) -> Outcome:
-        outcome = self._exchange("GET", f"/{resource_type}/{server_id}", headers=_UNCACHED)
-        return _only(resource_type, outcome, server_id)
+        """Read a resource; it may be another one that is shown, as the one into whom a Patient was merged."""
+        return _only(resource_type, self._exchange("GET", f"/{resource_type}/{server_id}", headers=_UNCACHED))
 
     def create(self, tree: Tree, *, if_none_exist: str | None = None) -> Outcome:
         """Create a resource; if_none_exist: the search that must find nothing, else its one match answers."""
@@ -236,15 +236,13 @@ def _together(pages: Iterator[Found | Failure]) -> Found | Failure:
     return Found(list(resources.values()), server_time, frozenset(deleted), unreadable)
 
 
-def _only(resource_type: str, outcome: Outcome, server_id: str | None = None) -> Outcome:
-    """Take nothing else for the answer than what was asked for."""
-    if not isinstance(outcome, Answered):
+def _only(resource_type: str, outcome: Outcome) -> Outcome:
+    """Take nothing for the answer that is of another type than what was asked for."""
+    if not isinstance(outcome, Answered) or (outcome.body or {}).get("resourceType") == resource_type:
         return outcome
-    body = outcome.body
-    if body is None or body["resourceType"] != resource_type or server_id not in (None, body.get("id")):
-        cause = Cause.NOT_FHIR if server_id is None else Cause.OTHER_RESOURCE
-        return Unknown(cause, "the answer is something else than what was asked for")
-    return outcome
+    # Who has no statement to show is no FHIR server; a record that is not shown is a matter of its own.
+    cause = Cause.NOT_FHIR if resource_type == "CapabilityStatement" else Cause.OTHER_RESOURCE
+    return Unknown(cause, "the answer is something else than what was asked for")
 
 
 def _written(resource_type: str, outcome: Outcome, address: Address | None = None) -> Outcome:

@@ -35,6 +35,7 @@ ALLOWED = frozenset(
         "logger",
         "merged",
         "method",
+        "moved",
         "problem",
         "problems",
         "pulled",

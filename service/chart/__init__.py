@@ -2,5 +2,6 @@
 
 from service.chart.chart import Chart
 from service.chart.entries import Entry, Page, Patient
+from service.chart.register import PatientRegister
 
-__all__ = ["Chart", "Entry", "Page", "Patient"]
+__all__ = ["Chart", "Entry", "Page", "Patient", "PatientRegister"]

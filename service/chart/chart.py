@@ -10,26 +10,25 @@ from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.mappings import BY_RECORD_TYPE
 from fhir_mappings.records import Record
-from service.chart import finding, patients, rules, trees, writing
-from service.chart.conditions import (
-    another_patient,
+from fhir_mappings.references import Name
+from service.chart import patients, queries, rules, subjects, trees, writes
+from service.chart.entries import Entry, Page, Patient
+from service.chart.ownership import Origin
+from service.chart.preconditions import (
     as_findings,
-    current_of,
     free_id,
     is_withdrawn,
     kept_identity,
-    placed,
-    require_not_anothers,
+    lock_current,
     require_record_type,
-    require_same_owner,
+    require_same_questionnaire,
     require_valid,
     same_questionnaire,
     type_of,
     withdrawn_tree,
 )
-from service.chart.entries import Entry, Page, Patient
-from service.chart.finding import Wanted
-from service.chart.writing import Act
+from service.chart.queries import HANDED_OVER, Wanted
+from service.chart.writes import Change
 from service.errors import Conflict, InvalidContent
 from service.store import tables
 from service.store.database import Database, Session
@@ -59,13 +58,12 @@ class Chart:
         require_valid(tree)
         with self._writing(session) as session:
             record_id = free_id(session, record_id)
-            tree, patient_id = placed(session, tree)
+            tree, patient_id = _with_patient(session, tree)
             if patient_id is None and (known := same_questionnaire(session, tree)):
                 return known
             system = identifier_system(session)
-            require_not_anothers(tree, system, record_id)
             whole = trees.with_identifier(trees.with_id(tree, record_id), system, record_id)
-            return writing.add(session, whole, patient_id, Act(actor, "create", self._clock()))
+            return writes.add(session, whole, patient_id, self._change(actor, "create"))
 
     def edit(
         self,
@@ -77,18 +75,15 @@ class Chart:
         session: Session | None = None,
     ) -> Entry:
         """Change what the record says; all else in its resource stays as it is."""
-        mapping = BY_RECORD_TYPE[type(record).__name__]
+        resource_type = BY_RECORD_TYPE[type(record).__name__].resource_type
         with self._writing(session) as session:
-            row, current = current_of(session, mapping.resource_type, record_id, if_version)
+            row, current = lock_current(session, resource_type, record_id, if_version)
             if record.id not in (None, record_id):
-                raise InvalidContent(Finding(f"{mapping.resource_type}.id", "is another record's", "value"))
-            after = dataclasses.replace(record, id=record_id)
-            with as_findings():
-                after = rules.follow(mapping.read(current.tree), after, self._today())
-                tree = mapping.write(after, onto=current.tree)
+                raise InvalidContent(Finding(f"{resource_type}.id", "is another record's", "value"))
+            tree = self.written(record, record_id, onto=current.tree)
             if tree is not current.tree:
                 require_valid(tree)
-            return self._next(session, row, current, tree, actor, "update")
+            return self._next(session, row, current, tree, self._change(actor, "update"))
 
     def replace(
         self,
@@ -104,8 +99,8 @@ class Chart:
         require_record_type(tree)
         require_valid(tree)
         with self._writing(session) as session:
-            row, current = current_of(session, tree["resourceType"], record_id, if_version)
-            return self._next(session, row, current, tree, actor, action)
+            row, current = lock_current(session, tree["resourceType"], record_id, if_version)
+            return self._next(session, row, current, tree, self._change(actor, action))
 
     def withdraw(
         self, record_id: str, actor: str, *, if_version: int | None = None, session: Session | None = None
@@ -113,52 +108,99 @@ class Chart:
         """Say that a record was entered in error; a questionnaire is retired. Nothing is deleted."""
         with self._writing(session) as session:
             kind = type_of(session, record_id)
-            row, current = current_of(session, kind, record_id, if_version, withdrawn=True)
+            row, current = lock_current(session, kind, record_id, if_version, withdrawn=True)
             if is_withdrawn(current):
                 return current
             tree = withdrawn_tree(current.tree, self._today())
-            return self._next(session, row, current, tree, actor, "withdraw")
+            return self._next(session, row, current, tree, self._change(actor, "withdraw"))
 
-    def absorb(
-        self,
-        session: Session,
-        tree: Tree,
-        *,
-        record_id: str | None,
-        patient_id: str | None,
-        actor: str,
-        action: str,
-        enqueue: bool = False,
-        but: str | None = None,
+    def written(self, record: Record, record_id: str, *, onto: Tree) -> Tree:
+        """Return the resource that a record makes of another version of it, with what follows."""
+        mapping = BY_RECORD_TYPE[type(record).__name__]
+        after = dataclasses.replace(record, id=record_id)
+        with as_findings():
+            after = rules.follow(mapping.read(onto), after, self._today())
+            tree: Tree = mapping.write(after, onto=onto)
+        return tree
+
+    def decide(
+        self, session: Session, tree: Tree, actor: str, *, origin: Origin, except_connection: str
     ) -> Entry:
-        """Take in what a server holds, in the caller's transaction. Nothing is added to it.
+        """Put in a record's place what was decided about a conflict; its id is in the tree."""
+        require_record_type(tree)
+        require_valid(tree)
+        row, current = lock_current(session, tree["resourceType"], tree["id"], None, withdrawn=True)
+        change = self._change(actor, "resolve", except_connection=except_connection)
+        return self._next(session, row, current, tree, dataclasses.replace(change, origin=origin))
 
-        record_id: None for a record that is new here. enqueue: whether other servers are to be
-        told, all ``but`` the connection that it came from.
+    def save_from_server(
+        self, session: Session, tree: Tree, patient_id: str, change: Change, *, record_id: str | None = None
+    ) -> Entry:
+        """Take in what a server holds about a patient, in the caller's transaction. Nothing is added to it.
+
+        tree: in our words. record_id: of the record whose copy it is; None for a record that is new here.
         """
         require_record_type(tree)
         require_valid(tree)
-        act = Act(actor, action, self._clock(), told=enqueue, but=but)
         if record_id is None:
-            return writing.add(session, trees.with_id(tree, str(uuid.uuid4())), patient_id, act)
-        row, current = current_of(session, tree["resourceType"], record_id, None, withdrawn=True)
+            return writes.add(session, tree, patient_id, change)
+        row, current = lock_current(
+            session, tree["resourceType"], record_id, None, withdrawn=True, set_aside=True
+        )
         if row.patient_id != patient_id:
-            raise another_patient(tree)
+            raise Conflict("The record is another patient's by now")
         whole = trees.with_id(tree, record_id)
-        return current if trees.same(whole, current.tree) else writing.change(session, row, whole, act)
+        return current if trees.same(whole, current.tree) else writes.replace(session, row, whole, change)
+
+    def hand_over(
+        self,
+        session: Session,
+        record_id: str,
+        tree: Tree,
+        patient_id: str,
+        actor: str,
+        *,
+        except_connection: str,
+    ) -> Entry:
+        """Make a new record of another patient out of what a record's copy became there.
+
+        The record itself is withdrawn, and shown to nobody any more; its history stays for audit.
+        """
+        row, current = lock_current(
+            session, tree["resourceType"], record_id, None, withdrawn=True, set_aside=True
+        )
+        was_pulled = queries.first_action(session, record_id) == "pull"
+        row.set_aside = HANDED_OVER
+        change = self._change(actor, "hand-over", except_connection=except_connection)
+        writes.replace(session, row, withdrawn_tree(current.tree, self._today()), change)
+        require_valid(tree)
+        new_id, system = str(uuid.uuid4()), identifier_system(session)
+        without = trees.without_identifier(tree, system)
+        whole = trees.with_id(without, new_id)
+        if without != tree:
+            whole = trees.with_identifier(whole, system, new_id)
+        origin = dataclasses.replace(
+            change, origin=Origin.SERVER, action="pull" if was_pulled else "hand-over"
+        )
+        return writes.add(session, whole, patient_id, origin)
+
+    def set_aside(self, session: Session, record_id: str, why: str | None) -> None:
+        """Show a record to nobody until a person has decided about it; None shows it again."""
+        session.get_one(tables.Record, record_id).set_aside = why
+        session.flush()
 
     def get(self, resource_type: str, record_id: str) -> Entry:
         with self._database.read() as session:
-            return finding.get(session, resource_type, record_id)
+            return queries.get(session, resource_type, record_id)
 
     def version(self, resource_type: str, record_id: str, number: int) -> Entry:
         with self._database.read() as session:
-            return finding.version(session, resource_type, record_id, number)
+            return queries.version(session, resource_type, record_id, number)
 
     def history(self, resource_type: str, record_id: str) -> list[Entry]:
         """Return all versions, newest first."""
         with self._database.read() as session:
-            return finding.history(session, resource_type, record_id)
+            return queries.history(session, resource_type, record_id)
 
     def search(
         self,
@@ -186,18 +228,31 @@ class Chart:
             updated_before=updated_before,
         )
         with self._database.read() as session:
-            return finding.search(session, wanted, limit, after)
+            return queries.search(session, wanted, limit, after)
 
-    def register_patient(self, identifiers: Iterable[tuple[str, str]], actor: str) -> Patient:
-        """Return the patient who is called so, registered if need be; pairs of system and value."""
+    def register_patient(self, identifiers: Iterable[Name], actor: str, *, also: bool = False) -> Patient:
+        """Return the patient who is called so, registered if need be; pairs of system and value.
+
+        also: two values in one system are meant.
+        """
         pairs = list(identifiers)
         try:
             with self._database.begin() as session:
-                return patients.find_or_register(session, pairs, actor, self._clock())
+                return patients.find_or_register(session, pairs, actor, self._clock(), also=also)
         except Conflict:
             # Somebody may have registered the same person at the same moment: then they are found now.
             with self._database.begin() as session:
-                return patients.find_or_register(session, pairs, actor, self._clock())
+                return patients.find_or_register(session, pairs, actor, self._clock(), also=also)
+
+    def set_aside_count(self, patient_id: str) -> int:
+        """Count a patient's records that wait, shown to nobody, for a person's decision."""
+        with self._database.read() as session:
+            return queries.set_aside_of(session, patient_id)
+
+    def patient_of(self, tree: Tree) -> str:
+        """Return our id of the patient whom people say a record is about. Raises InvalidContent."""
+        with self._database.read() as session:
+            return subjects.with_subject(session, tree)[1]
 
     def patient(self, patient_id: str) -> Patient:
         with self._database.read() as session:
@@ -220,19 +275,27 @@ class Chart:
             yield own
 
     def _next(
-        self, session: Session, row: tables.Record, current: Entry, tree: Tree, actor: str, action: str
+        self, session: Session, row: tables.Record, current: Entry, tree: Tree, change: Change
     ) -> Entry:
         """Store the next version, if it says anything else than this one."""
-        system = identifier_system(session)
-        whole = kept_identity(tree, current.tree, system)
+        whole = kept_identity(tree, current.tree, identifier_system(session))
         if trees.same(whole, current.tree):
             return current
-        require_not_anothers(whole, system, row.id)
-        whole, patient_id = placed(session, whole)
-        require_same_owner(row, whole, patient_id)
+        whole, _ = _with_patient(session, whole)
+        require_same_questionnaire(row, whole)
         if trees.same(whole, current.tree):
             return current
-        return writing.change(session, row, whole, Act(actor, action, self._clock()))
+        return writes.replace(session, row, whole, change)
+
+    def _change(self, actor: str, action: str, *, except_connection: str | None = None) -> Change:
+        return Change(actor=actor, action=action, at=self._clock(), except_connection=except_connection)
 
     def _today(self) -> date:
         return self._clock().astimezone(UTC).date()
+
+
+def _with_patient(session: Session, tree: Tree) -> tuple[Tree, str | None]:
+    """Return the tree with its subject filled in, and our id of the patient; a questionnaire has none."""
+    return (
+        subjects.with_subject(session, tree) if tree["resourceType"] in trees.PATIENT_TYPES else (tree, None)
+    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
@@ -34,11 +34,25 @@ class Entry:
 
 @dataclass(frozen=True)
 class Patient:
-    """A person whom records are about: pairs of system and value that they are called by."""
+    """A person whom records are about: pairs of system and value that they are called by.
+
+    merged_into: the patient who turned out to be the same person.
+    """
 
     id: str
     identifiers: tuple[tuple[str, str], ...] = field(repr=False)
     created_at: datetime
+    merged_into: str | None = None
+
+
+@dataclass(frozen=True)
+class PatientChange:
+    """One line of a patient's history. detail: the identifiers, or the patients, that it was about."""
+
+    action: str
+    detail: dict[str, Any] = field(repr=False)
+    actor: str
+    at: datetime
 
 
 @dataclass(frozen=True)

@@ -1,44 +1,151 @@
-"""Patients: found or registered by what they are called."""
+"""Patients: found or registered by what they are called; what that is can be added to, corrected, removed."""
 
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select, tuple_
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
-from service.chart.entries import Page, Patient
+from fhir_mappings.references import Name
+from service.chart.entries import Page, Patient, PatientChange
+from service.chart.ownership import named_patients
 from service.errors import Conflict, InvalidContent, InvalidInput, NotFound
-from service.store import tables
-
-Named = tuple[str, str]
+from service.store import matches, tables
 
 
-def find_or_register(session: Session, identifiers: Iterable[Named], actor: str, now: datetime) -> Patient:
+def find_or_register(
+    session: Session, identifiers: Iterable[Name], actor: str, now: datetime, *, also: bool = False
+) -> Patient:
     """Return the patient who has one of these identifiers, called by all of them from now on.
 
-    Raises Conflict when they belong to different patients: who is who is for a person to say.
+    Raises Conflict when they belong to different patients (who is who is for a person to say), and
+    InvalidContent for a second value in one system, unless that is meant (``also``).
     """
     wanted = _valid(list(dict.fromkeys(identifiers)))
-    known = _owners(session, wanted)
+    known = named_patients(session, set(wanted))
     owners = set(known.values())
     if len(owners) > 1:
         raise Conflict("These identifiers belong to different patients")
-    if owners:
-        patient_id = owners.pop()
-    else:
+    patient_id = owners.pop() if owners else None
+    new = [name for name in wanted if name not in known]
+    if not also:
+        _require_one_a_system(session, patient_id, wanted)
+    if patient_id is None:
         patient_id = str(uuid.uuid4())
         session.add(tables.Patient(id=patient_id, created_at=now, created_by=actor))
         session.flush()
-    for system, value in wanted:
-        if (system, value) not in known:
-            session.add(tables.PatientIdentifier(system=system, value=value, patient_id=patient_id))
-    session.flush()
+        note(session, patient_id, "register", {"identifiers": listed(new)}, actor, now)
+    elif new:
+        note(session, patient_id, "add", {"identifiers": listed(new)}, actor, now)
+    _give(session, patient_id, new, now)
     return get(session, patient_id)
 
 
-def _valid(identifiers: list[Named]) -> list[Named]:
+def add_identifier(
+    session: Session, patient_id: str, name: Name, actor: str, now: datetime, *, also: bool = False
+) -> None:
+    """Call a patient by one more identifier. Raises Conflict where another patient has it."""
+    lock(session, patient_id)
+    if claim_identifier(session, patient_id, name, now, also=also):
+        note(session, patient_id, "add", {"identifiers": listed([name])}, actor, now)
+
+
+def claim_identifier(
+    session: Session, patient_id: str, name: Name, now: datetime, *, also: bool = False
+) -> bool:
+    """Give a patient who is held (``lock``) an identifier that nobody has; False if they have it already."""
+    (name,) = _valid([name])
+    owner = named_patients(session, {name}).get(name)
+    if owner == patient_id:
+        return False
+    if owner is not None:
+        raise Conflict("Another patient is called by this identifier here")
+    if not also:
+        _require_one_a_system(session, patient_id, [name])
+    _give(session, patient_id, [name], now)
+    return True
+
+
+def take_identifier(session: Session, patient_id: str, name: Name) -> None:
+    """Call a patient by an identifier no more. Raises NotFound where they have none such."""
+    row = session.get(tables.PatientIdentifier, name)
+    if row is None or row.patient_id != patient_id:
+        raise NotFound("The patient has no such identifier here")
+    session.delete(row)
+    session.flush()
+
+
+def lock(session: Session, patient_id: str) -> tables.Patient:
+    """Return a patient, held against others to the end. Raises NotFound, and Conflict for one merged."""
+    row = session.get(tables.Patient, patient_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise NotFound("There is no such patient here")
+    if row.merged_into is not None:
+        raise Conflict(f"This patient was merged into {row.merged_into}")
+    return row
+
+
+def note(
+    session: Session, patient_id: str, action: str, detail: dict[str, Any], actor: str, now: datetime
+) -> None:
+    """Write a line of a patient's history."""
+    table = tables.PatientChange
+    last = session.scalar(select(func.max(table.number)).where(table.patient_id == patient_id)) or 0
+    session.add(
+        table(
+            patient_id=patient_id,
+            number=last + 1,
+            action=action,
+            detail=exact_json.dump(detail),
+            actor=actor,
+            at=now,
+        )
+    )
+    session.flush()
+
+
+def history(session: Session, patient_id: str) -> list[PatientChange]:
+    """Return what was done to a patient's identifiers, newest first. Raises NotFound."""
+    get(session, patient_id)
+    table = tables.PatientChange
+    rows = session.scalars(select(table).where(table.patient_id == patient_id).order_by(table.number.desc()))
+    return [PatientChange(row.action, exact_json.parse(row.detail), row.actor, row.at) for row in rows]
+
+
+def _give(session: Session, patient_id: str, names: Iterable[Name], now: datetime) -> None:
+    names = list(names)
+    for system, value in names:
+        session.add(tables.PatientIdentifier(system=system, value=value, patient_id=patient_id))
+    session.flush()
+    if names:
+        matches.make_stale(session, patient_id, now)
+
+
+def listed(names: Iterable[Name]) -> list[dict[str, str]]:
+    return [{"system": system, "value": value} for system, value in names]
+
+
+def _require_one_a_system(session: Session, patient_id: str | None, names: Sequence[Name]) -> None:
+    """Raise InvalidContent for a second value in a system: more often a mistake than a second number."""
+    held: dict[str, str] = {}
+    if patient_id is not None:
+        table = tables.PatientIdentifier
+        rows = session.execute(select(table.system, table.value).where(table.patient_id == patient_id))
+        held.update({row.system: row.value for row in rows})
+    findings = []
+    for position, (system, value) in enumerate(names):
+        if held.setdefault(system, value) != value:
+            problem = "is a second value in one system; if both are meant, say so (also)"
+            findings.append(Finding(f"identifiers[{position}].value", problem, "business-rule"))
+    if findings:
+        raise InvalidContent(findings)
+
+
+def _valid(identifiers: list[Name]) -> list[Name]:
     if not identifiers:
         raise InvalidContent(Finding("identifiers", "a patient needs an identifier", "required"))
     findings = [
@@ -62,12 +169,6 @@ def _problem(name: str, text: str) -> str | None:
     return None
 
 
-def _owners(session: Session, identifiers: Sequence[Named]) -> dict[Named, str]:
-    table = tables.PatientIdentifier
-    rows = session.scalars(select(table).where(tuple_(table.system, table.value).in_(identifiers)))
-    return {(row.system, row.value): row.patient_id for row in rows}
-
-
 def get(session: Session, patient_id: str) -> Patient:
     row = session.get(tables.Patient, patient_id)
     if row is None:
@@ -81,10 +182,11 @@ def find(session: Session, system: str, value: str) -> Patient | None:
 
 
 def page(session: Session, limit: int, after: str | None) -> Page[Patient]:
-    """Return patients in the order in which they were registered."""
+    """Return patients in the order in which they were registered; who was merged into another is none."""
     table = tables.Patient
-    total = session.scalar(select(func.count()).select_from(table)) or 0
-    query = select(table).order_by(table.created_at, table.id).limit(limit + 1)
+    living = table.merged_into.is_(None)
+    total = session.scalar(select(func.count()).select_from(table).where(living)) or 0
+    query = select(table).where(living).order_by(table.created_at, table.id).limit(limit + 1)
     if after is not None:
         last = session.get(table, after)
         if last is None:
@@ -102,7 +204,7 @@ def page(session: Session, limit: int, after: str | None) -> Page[Patient]:
 
 def _patients(session: Session, rows: Sequence[tables.Patient]) -> list[Patient]:
     table = tables.PatientIdentifier
-    named: dict[str, list[Named]] = {row.id: [] for row in rows}
+    named: dict[str, list[Name]] = {row.id: [] for row in rows}
     pairs = session.execute(
         select(table.patient_id, table.system, table.value)
         .where(table.patient_id.in_(named))
@@ -110,4 +212,4 @@ def _patients(session: Session, rows: Sequence[tables.Patient]) -> list[Patient]
     ).all()
     for patient_id, system, value in pairs:
         named[patient_id].append((system, value))
-    return [Patient(row.id, tuple(named[row.id]), row.created_at) for row in rows]
+    return [Patient(row.id, tuple(named[row.id]), row.created_at, row.merged_into) for row in rows]

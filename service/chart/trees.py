@@ -1,10 +1,11 @@
 """What the chart reads from a resource and puts into one. Pure; the trees must be valid R4 by shape."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
+from fhir_mappings import references
 from fhir_mappings.exact_json import Number, Tree
+from fhir_mappings.references import names_of
 
 #: Types of records that are about a patient.
 PATIENT_TYPES = frozenset({"Goal", "CarePlan", "ServiceRequest", "QuestionnaireResponse"})
@@ -13,8 +14,7 @@ RECORD_TYPES = PATIENT_TYPES | {"Questionnaire"}
 WITHDRAWN = "entered-in-error"
 RETIRED = "retired"
 
-#: https://hl7.org/fhir/R4/datatypes.html#id
-FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+FHIR_ID = re.compile(references.FHIR_ID)
 
 #: What only a server says of a resource; ours is said from version and time of the record.
 _SERVERS_META = frozenset({"versionId", "_versionId", "lastUpdated", "_lastUpdated"})
@@ -37,24 +37,27 @@ def with_id(tree: Tree, record_id: str) -> Tree:
     return {"resourceType": tree["resourceType"], "id": record_id, **rest}
 
 
-def business_identifiers(tree: Tree) -> list[tuple[str, str]]:
-    """Return system and value of each identifier that has a value; an absent system is empty."""
-    found = tree.get("identifier", [])
-    listed = found if isinstance(found, list) else [found]
-    pairs = [(one.get("system") or "", one["value"]) for one in listed if isinstance(one.get("value"), str)]
-    return list(dict.fromkeys(pairs))
-
-
 def with_identifier(tree: Tree, system: str, record_id: str) -> Tree:
     """Return the tree with the identifier by which every server can tell that it is this record."""
     kind = tree["resourceType"]
-    if kind == "Questionnaire" or any(known == system for known, _ in business_identifiers(tree)):
+    if kind == "Questionnaire" or any(known == system for known, _ in names_of(tree)):
         return tree
     identifier = {"system": system, "value": record_id}
     if kind == "QuestionnaireResponse":
         # It has room for one only, and a form's own is worth more than ours.
         return tree if "identifier" in tree else {**tree, "identifier": identifier}
     return {**tree, "identifier": [*tree.get("identifier", []), identifier]}
+
+
+def without_identifier(tree: Tree, system: str) -> Tree:
+    """Return the tree without its identifiers of a system."""
+    found = tree.get("identifier")
+    if isinstance(found, dict):
+        left: Any = {} if found.get("system") == system else found
+    else:
+        left = [one for one in found or [] if one.get("system") != system]
+    rest = {name: value for name, value in tree.items() if name != "identifier"}
+    return {**rest, "identifier": left} if left else rest
 
 
 def canonical(tree: Tree) -> tuple[str | None, str | None]:
@@ -70,23 +73,6 @@ def split_canonical(text: str) -> tuple[str, str]:
     """Split ``url|version``; a version that is not said is empty."""
     url, _, version = text.partition("|")
     return url, version
-
-
-def references(node: Any, path: str) -> Iterator[tuple[str, str, str]]:
-    """Yield path, name of the element and text of every literal reference, contained ones too."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            for step, item in _items(name, value):
-                if isinstance(item, dict) and isinstance(item.get("reference"), str):
-                    yield f"{path}.{step}", name, item["reference"]
-                yield from references(item, f"{path}.{step}")
-
-
-def _items(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, list):
-        yield from ((f"{name}[{position}]", item) for position, item in enumerate(value))
-    elif isinstance(value, dict):
-        yield name, value
 
 
 def same(one: Any, other: Any) -> bool:

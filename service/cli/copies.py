@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from service.chart import audit
 from service.cli import terminal
 from service.cli.opened import configured, database_of, require_current
 from service.store import backup as backups
@@ -24,5 +25,5 @@ def backup(file: Path) -> None:
 def restore(file: Path) -> None:
     """Put what FILE holds into an empty database."""
     with database_of(configured()) as database, terminal.counting("Reading") as progress:
-        summary = backups.restore(database, file, progress)
+        summary = backups.restore(database, file, progress, check=audit.require_lawful)
     terminal.say(f"{summary.rows} rows restored.")

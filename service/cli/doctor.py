@@ -4,11 +4,12 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 import click
 
-from service.chart import Chart
+from service.chart import Chart, audit
 from service.cli import terminal
 from service.cli.ending import FOUND, end
 from service.cli.opened import DEFAULT, configured, database_of, utc_now
@@ -23,6 +24,8 @@ from service.store.database import Database
 from service.sync.connections import Connection, token_of
 from service.sync.engine import Sync
 
+#: So many records are looked at, here and there.
+SAMPLE = 1000
 #: A clock that differs by more makes tokens and `_lastUpdated` searches go wrong.
 MOST_SKEW_SECONDS = 60
 
@@ -70,6 +73,7 @@ def examine() -> Iterator[Seen]:
             if all(one.to_do is None for one in on_database if one.what == "database"):
                 yield _clock(database, utc_now())
                 sync = Sync.from_config(config, database, Chart(database, utc_now), utc_now)
+                yield _ownership(database)
                 yield from _connections(config, sync)
                 yield from _states(sync)
     except ConfigError as error:
@@ -186,9 +190,21 @@ def _token_file(file: Path) -> str | None:
     return "can be read by other users" if mode & 0o077 else None
 
 
+def _ownership(database: Database) -> Seen:
+    """Look at some rows: each record has to be its patient's, whoever wrote it."""
+    with database.read() as session:
+        found = list(islice(audit.breaches(session, SAMPLE), 3))
+    if not found:
+        return Seen("whose records are", "all looked at are their patient's")
+    named = "; ".join(f"{row.record_id}: {row.findings[0].path} {row.findings[0].problem}" for row in found)
+    return Seen(
+        "whose records are", f"not all are their patient's: {named}", "Correct or withdraw these records."
+    )
+
+
 def _states(sync: Sync) -> Iterator[Seen]:
     summary = sync.summary()
     states = ", ".join(f"{count} {state}" for state, count in summary.states.items() if count)
-    waiting = [state for state in ("conflict", "rejected", "unmatched") if summary.states.get(state)]
+    waiting = [state for state in ("conflict", "moved", "rejected", "unmatched") if summary.states.get(state)]
     to_do = "; ".join(f"`mainstay sync status --state {state}`" for state in waiting)
     yield Seen("records", states or "none to send", f"They wait for a person: {to_do}." if to_do else None)

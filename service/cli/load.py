@@ -97,7 +97,7 @@ class Loading:
     def _register(self, said: Tree) -> str:
         pairs = [_pair(index, one) for index, one in enumerate(_identifiers(said))]
         known = any(self._chart.find_patient(*pair) for pair in pairs)
-        patient = self._chart.register_patient(pairs, ACTOR)
+        patient = self._chart.register_patient(pairs, ACTOR, also=said.get("also") is True)
         if isinstance(said.get("id"), str) and said["id"] != patient.id:
             # They have another id here than where they were exported.
             self._patients[f"Patient/{said['id']}"] = f"Patient/{patient.id}"
@@ -128,7 +128,7 @@ def _resource(said: Tree) -> Tree:
 
 def _identifiers(said: Tree) -> list[Any]:
     found = said.get("identifiers")
-    unknown = said.keys() - {"type", "id", "identifiers"}
+    unknown = said.keys() - {"type", "id", "identifiers", "also"}
     if unknown:
         raise InvalidInput([Finding(f"Patient.{name[:80]}", "is not a field") for name in sorted(unknown)])
     if not isinstance(found, list) or not found:

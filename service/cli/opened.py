@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from service import logs
-from service.chart import Chart
+from service.chart import Chart, PatientRegister
 from service.config import Config, ConfigError
 from service.errors import Conflict, Unavailable
 from service.store.database import Database
@@ -22,11 +22,12 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Opened:
-    """config, store, chart and sync, put together."""
+    """config, store, chart, register and sync, put together."""
 
     config: Config
     database: Database
     chart: Chart
+    register: PatientRegister
     sync: Sync
 
 
@@ -63,7 +64,7 @@ def opened() -> Iterator[Opened]:
         chart = Chart(database, utc_now)
         sync = Sync.from_config(config, database, chart, utc_now)
         declare_default(config, sync)
-        yield Opened(config, database, chart, sync)
+        yield Opened(config, database, chart, PatientRegister(database, utc_now), sync)
 
 
 def declare_default(config: Config, sync: Sync) -> None:

@@ -1,33 +1,37 @@
-"""mainstay patient: whom records are about, by what they are called elsewhere."""
+"""mainstay patient: whom records are about, by what they are called elsewhere; who is who, here and there."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
+from fhir_mappings.exact_json import dump
+from fhir_mappings.references import Name
 from service.chart import Chart, Patient
 from service.cli import terminal
-from service.cli.opened import ACTOR, opened
+from service.cli.opened import ACTOR, Opened, opened
 from service.errors import NotFound
 
 PAGE = 500
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One line of JSON per row.")
+_ALSO = click.option("--also", is_flag=True, help="Two values in one system are meant.")
+_COLUMNS = ("id", "identifiers", "merged_into", "set_aside")
 
 
 @click.group()
 def patient() -> None:
-    """Register patients and find them. An IDENTIFIER is written system|value."""
+    """Register patients, find them, and say who is who. An IDENTIFIER is written system|value."""
 
 
 @patient.command()
 @click.argument("identifiers", metavar="IDENTIFIER…", nargs=-1, required=True)
+@_ALSO
 @AS_JSON
-def add(identifiers: tuple[str, ...], as_json: bool) -> None:
+def add(identifiers: tuple[str, ...], also: bool, as_json: bool) -> None:
     """Register a patient; one who is known already stays the same."""
     pairs = [_pair(identifier) for identifier in identifiers]
     with opened() as store:
-        found = store.chart.register_patient(pairs, ACTOR)
-        terminal.told(("id", "identifiers"), [row(found, as_json)], as_json)
+        _tell(store, store.chart.register_patient(pairs, ACTOR, also=also), as_json)
 
 
 @patient.command("list")
@@ -45,10 +49,111 @@ def list_(as_json: bool) -> None:
 def show(who: str, as_json: bool) -> None:
     """Show one patient, by our id or by an identifier."""
     with opened() as store:
-        found = store.chart.find_patient(*_pair(who)) if "|" in who else store.chart.patient(who)
-        if found is None:
-            raise NotFound("no patient is registered under this identifier")
-        terminal.told(("id", "identifiers"), [row(found, as_json)], as_json)
+        _tell(store, _found(store, who), as_json)
+
+
+@patient.command()
+@click.argument("who", metavar="ID|IDENTIFIER")
+@AS_JSON
+def history(who: str, as_json: bool) -> None:
+    """Show what was done to what a patient is called, newest first."""
+    with opened() as store:
+        rows = [
+            {
+                "at": change.at.isoformat(),
+                "actor": change.actor,
+                "action": change.action,
+                "detail": change.detail if as_json else dump(change.detail),
+            }
+            for change in store.register.history(_found(store, who).id)
+        ]
+        terminal.told(("at", "actor", "action", "detail"), rows, as_json)
+
+
+@patient.group()
+def identifier() -> None:
+    """Add, correct and remove what a patient is called; every server is then asked anew who that is."""
+
+
+@identifier.command("add")
+@click.argument("who", metavar="ID|IDENTIFIER")
+@click.argument("name", metavar="IDENTIFIER")
+@_ALSO
+@AS_JSON
+def add_identifier(who: str, name: str, also: bool, as_json: bool) -> None:
+    """Call a patient by one more IDENTIFIER."""
+    with opened() as store:
+        found = store.register.add_identifier(_found(store, who).id, _pair(name), ACTOR, also=also)
+        _tell(store, found, as_json)
+
+
+@identifier.command()
+@click.argument("old", metavar="IDENTIFIER")
+@click.argument("new", metavar="CORRECTED")
+@_ALSO
+@AS_JSON
+def correct(old: str, new: str, also: bool, as_json: bool) -> None:
+    """Say an IDENTIFIER anew, in every record that names the patient by it too."""
+    with opened() as store:
+        patient_id = _found(store, old).id
+        found = store.register.correct_identifier(patient_id, _pair(old), _pair(new), ACTOR, also=also)
+        _tell(store, found, as_json)
+
+
+@identifier.command()
+@click.argument("name", metavar="IDENTIFIER")
+@AS_JSON
+def remove(name: str, as_json: bool) -> None:
+    """Call the patient who has an IDENTIFIER so no more; their last one stays."""
+    with opened() as store:
+        found = store.register.remove_identifier(_found(store, name).id, _pair(name), ACTOR)
+        _tell(store, found, as_json)
+
+
+@patient.command()
+@click.argument("who", metavar="ID|IDENTIFIER")
+@click.option("--into", required=True, metavar="ID|IDENTIFIER", help="The patient who stays.")
+@AS_JSON
+def merge(who: str, into: str, as_json: bool) -> None:
+    """Make one patient of two who are the same person. `mainstay patient unmerge` undoes it."""
+    with opened() as store:
+        found = store.register.merge(_found(store, who).id, _found(store, into).id, ACTOR)
+        _tell(store, found, as_json)
+
+
+@patient.command()
+@click.argument("patient_id", metavar="ID")
+@AS_JSON
+def unmerge(patient_id: str, as_json: bool) -> None:
+    """Make two patients again of one: the patient ID is theirs who was merged into the other."""
+    with opened() as store:
+        _tell(store, store.register.unmerge(patient_id, ACTOR), as_json)
+
+
+@patient.command()
+@click.argument("who", metavar="ID|IDENTIFIER")
+@click.argument("server_id", metavar="PATIENT_THERE")
+@click.option("--connection", help="On which server; needed where there are several.")
+def match(who: str, server_id: str, connection: str | None) -> None:
+    """Say which Patient there is the patient here, by the server's own id of them."""
+    with opened() as store:
+        name = connection or _only_connection(store)
+        store.sync.match_patient(_found(store, who).id, server_id, name, ACTOR)
+    terminal.say("Matched; what is due to the patient is sent at the next push: `mainstay sync push`.")
+
+
+@patient.command()
+@click.argument("who", metavar="ID|IDENTIFIER")
+@AS_JSON
+def matches(who: str, as_json: bool) -> None:
+    """Show which Patient a patient is on each server, or why none."""
+    with opened() as store:
+        rows = [
+            terminal.plain(one) if as_json else {**terminal.plain(one), "history": None}
+            for one in store.sync.matches(_found(store, who).id)
+        ]
+        columns = ("connection", "server_id", "state", "reason", "basis", "checked_at", "next_step")
+        terminal.told(columns, rows, as_json)
 
 
 def everyone(chart: Chart) -> Iterator[Patient]:
@@ -67,10 +172,35 @@ def row(patient: Patient, as_json: bool) -> dict[str, Any]:
     if not as_json:
         return {"id": patient.id, "identifiers": "\n".join("|".join(pair) for pair in patient.identifiers)}
     identifiers = [{"system": system, "value": value} for system, value in patient.identifiers]
-    return {"type": "Patient", "id": patient.id, "identifiers": identifiers}
+    # Two values in one system are refused unless they are meant, and these are.
+    also = {"also": True} if len({system for system, _ in patient.identifiers}) < len(identifiers) else {}
+    return {"type": "Patient", "id": patient.id, "identifiers": identifiers, **also}
 
 
-def _pair(identifier: str) -> tuple[str, str]:
+def _tell(store: Opened, patient: Patient, as_json: bool) -> None:
+    aside = store.chart.set_aside_count(patient.id)
+    more = {"merged_into": patient.merged_into, "set_aside": aside}
+    shown = {name: value for name, value in more.items() if value}
+    columns = [name for name in _COLUMNS if name in ("id", "identifiers", *shown)]
+    terminal.told(columns, [row(patient, as_json) | shown], as_json)
+
+
+def _found(store: Opened, who: str) -> Patient:
+    """Return a patient by our id or by an identifier. Raises NotFound."""
+    found = store.chart.find_patient(*_pair(who)) if "|" in who else store.chart.patient(who)
+    if found is None:
+        raise NotFound("no patient is registered under this identifier")
+    return found
+
+
+def _only_connection(store: Opened) -> str:
+    names = [one.name for one in store.sync.connections()]
+    if len(names) != 1:
+        raise click.UsageError(f"say which server: --connection, one of {', '.join(names) or 'none yet'}")
+    return names[0]
+
+
+def _pair(identifier: str) -> Name:
     system, bar, value = identifier.rpartition("|")
     if not bar or not value:
         raise click.UsageError("write an identifier as system|value, in quotes: the shell knows | too")

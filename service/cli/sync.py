@@ -1,14 +1,12 @@
 """mainstay sync: bring changes there and here, see how things stand, decide conflicts."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
 
-from fhir_mappings.exact_json import Tree
-from fhir_mappings.mappings import BY_RECORD_TYPE
+from fhir_mappings.records import Record
 from service import schemas
 from service.cli import terminal
 from service.cli.ending import FOUND, end
@@ -17,8 +15,10 @@ from service.cli.opened import ACTOR, Opened, opened
 from service.cli.patient import AS_JSON, PAGE
 from service.cli.translate import FILE
 from service.errors import InvalidInput
-from service.sync.reasons import State
+from service.sync.ledger import Missing
+from service.sync.reasons import MISSING, PERSONS, State
 from service.sync.report import Report
+from service.sync.resolution import MovedDecision
 
 CONNECTION = click.option("--connection", help="This server alone, by name.")
 _STATUS = (
@@ -29,7 +29,19 @@ _STATUS = (
     "server_version",
     "state",
     "reason",
+    "sought",
     "next_step",
+)
+_MOVED = (
+    "record_id",
+    "resource_type",
+    "patient_id",
+    "connection",
+    "server_id",
+    "there",
+    "patient_there",
+    "was_born_there",
+    "found_at",
 )
 _CONFLICT = ("id", "record_id", "resource_type", "connection", "here_version", "server_version", "paths")
 
@@ -53,18 +65,12 @@ def run(connection: str | None, as_json: bool) -> None:
 @CONNECTION
 @AS_JSON
 @click.option(
-    "--all", "everything", is_flag=True, help="Compare all records again, not only the changed ones."
+    "--all", "everything", is_flag=True, help="Read every copy there and compare, not only what changed."
 )
 def push(connection: str | None, as_json: bool, everything: bool) -> None:
     """Bring there what changed here."""
 
-    def pushed(store: Opened) -> Report:
-        names = [connection] if connection else [one.name for one in store.sync.connections()]
-        for name in names if everything else []:
-            store.sync.enqueue_all(name)
-        return store.sync.push(connection)
-
-    _act(pushed, as_json)
+    _act(lambda store: (store.sync.compare if everything else store.sync.push)(connection), as_json)
 
 
 @sync.command()
@@ -87,7 +93,34 @@ def status(connection: str | None, state: str | None, patient: str | None, as_js
         def page(after: str | None) -> tuple[list[Any], str | None]:
             return store.sync.status(connection, state, patient, PAGE, after)
 
-        terminal.told(_STATUS, map(plain, _pages(page)), as_json)
+        rows = map(terminal.plain, _pages(page))
+        terminal.told(_STATUS, rows if as_json else map(_with_sought_in_lines, rows), as_json)
+        if not as_json:
+            _say_who_is_missing(store.sync.missing(connection))
+
+
+@sync.command()
+@CONNECTION
+@AS_JSON
+def moved(connection: str | None, as_json: bool) -> None:
+    """List copies that are another patient's there by now; `mainstay sync decide-moved` decides."""
+    with opened() as store:
+        terminal.told(_MOVED, map(terminal.plain, store.sync.moved(connection)), as_json)
+
+
+@sync.command("decide-moved")
+@click.argument("record_id")
+@click.argument("decision", type=click.Choice([decision.value for decision in MovedDecision]))
+@click.option("--connection", required=True, help="On which server, by name.")
+def decide_moved(record_id: str, decision: str, connection: str) -> None:
+    """Decide about a copy that is another patient's there by now.
+
+    write-back: it is the patient's here, and is written so again. let-go: it is none of ours any more.
+    hand-over: it becomes a new record of the patient whose it is there; the one here is withdrawn.
+    """
+    with opened() as store:
+        store.sync.decide_moved(record_id, connection, MovedDecision(decision), ACTOR)
+    terminal.say("Decided; what there is to send is sent at the next push: `mainstay sync push`.")
 
 
 @sync.command()
@@ -109,13 +142,13 @@ def conflicts(conflict_id: str | None, connection: str | None, resolved: bool, a
     """List conflicts: records changed on both sides. With CONFLICT_ID show both sides, as FHIR."""
     with opened() as store:
         if conflict_id is not None:
-            terminal.write_line(plain(store.sync.conflict(conflict_id)))
+            terminal.write_line(terminal.plain(store.sync.conflict(conflict_id)))
             return
 
         def page(after: str | None) -> tuple[list[Any], str | None]:
             return store.sync.conflicts(connection, resolved, PAGE, after)
 
-        rows = map(plain, _pages(page))
+        rows = map(terminal.plain, _pages(page))
         terminal.told(_CONFLICT, rows if as_json else map(_with_paths_in_lines, rows), as_json)
 
 
@@ -125,7 +158,7 @@ def conflicts(conflict_id: str | None, connection: str | None, resolved: bool, a
 def invalid(connection: str | None, as_json: bool) -> None:
     """List what servers hold that is not valid R4: kept as it came, never written."""
     with opened() as store:
-        rows = map(plain, store.sync.invalid(connection))
+        rows = map(terminal.plain, store.sync.invalid(connection))
         terminal.told(_INVALID, rows if as_json else map(_with_findings_in_lines, rows), as_json)
 
 
@@ -138,23 +171,15 @@ def resolve(conflict_id: str, keep: str | None, record: str | None) -> None:
     if (keep is None) == (record is None):
         raise click.UsageError("give either --keep or --record")
     with opened() as store:
-        tree = None if record is None else _merged(store.sync.conflict(conflict_id), record)
-        store.sync.resolve(conflict_id, keep or "here", ACTOR, tree)
+        decided = None if record is None else _record_in(record)
+        store.sync.resolve(conflict_id, keep or "here", ACTOR, decided)
     terminal.say("Decided; it is sent at the next push: `mainstay sync push`.")
-
-
-def plain(row: Any) -> dict[str, Any]:
-    """Return a row as JSON can say it."""
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in dataclasses.asdict(row).items()
-    }
 
 
 def needs_a_person(report: Report) -> bool:
     """Tell whether a run ended with something that does not mend itself."""
-    records = report.conflicts + report.rejected + report.unmatched + report.invalid + report.unreadable
-    return bool(report.problem or report.problems or records)
+    records = report.conflicts + report.moved + report.rejected + report.unmatched + report.invalid
+    return bool(report.problem or report.problems or records or report.unreadable)
 
 
 def _act(act: Callable[[Opened], Report], as_json: bool) -> None:
@@ -179,6 +204,24 @@ def _pages(page: Callable[[str | None], tuple[list[Any], str | None]]) -> Iterat
             return
 
 
+def _say_who_is_missing(missing: Sequence[Missing]) -> None:
+    """Say whom and what the servers lack, each once, whatever the number of records that name them."""
+    groups: dict[tuple[str, str], list[Missing]] = {}
+    for one in missing:
+        kind = "persons" if one.sought[0].type in PERSONS else "things"
+        groups.setdefault((one.reason, kind), []).append(one)
+    for (reason, kind), some in sorted(groups.items()):
+        names = ", ".join(" or ".join(f"{name.system}|{name.value}" for name in one.sought) for one in some)
+        count = sum(one.records for one in some)
+        who = f"{len(some)} {kind} are" if len(some) > 1 else f"1 {kind.removesuffix('s')} is"
+        records = f"{count} records" if count > 1 else "1 record"
+        terminal.say(f"{who} {MISSING[reason]}: {names}, named by {records}.")
+
+
+def _with_sought_in_lines(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "sought": "\n".join(f"{one['system']}|{one['value']}" for one in row["sought"])}
+
+
 def _with_paths_in_lines(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "paths": "\n".join(row["paths"])}
 
@@ -188,11 +231,8 @@ def _with_findings_in_lines(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "findings": "\n".join(said)}
 
 
-def _merged(conflict: Any, file: str) -> Tree:
+def _record_in(file: str) -> Record:
     given = list(items([file]))
     if len(given) != 1 or given[0].tree is None:
         raise InvalidInput(given[0].findings or "give one record")
-    record = schemas.load(given[0].tree)
-    mapping = BY_RECORD_TYPE[type(record).__name__]
-    tree: Tree = mapping.write(record, conflict.here)
-    return tree
+    return schemas.load(given[0].tree)

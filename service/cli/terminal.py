@@ -1,8 +1,10 @@
 """What people and machines get to see: lines of JSON, tables, problems, progress."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -47,6 +49,20 @@ def told(columns: Sequence[str], rows: Iterable[dict[str, Any]], as_json: bool) 
             write_line(row)
     else:
         table(columns, ([row.get(column) for column in columns] for row in rows))
+
+
+def plain(row: Any) -> dict[str, Any]:
+    """Return a dataclass as JSON can say it."""
+    said: dict[str, Any] = _plain(dataclasses.asdict(row))
+    return said
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def say(text: str) -> None:

@@ -1,13 +1,12 @@
 """Which records the one who asks may see and write."""
 
 from collections.abc import Collection
-from typing import Any
 
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from service.auth.scopes import Interaction
 from service.chart import Entry, Page, Patient
-from service.errors import InvalidInput, NotFound
+from service.errors import InvalidContent, InvalidInput, NotFound
 from service.routes.fhir_search import Search
 from service.routes.services import chart, principal
 
@@ -23,7 +22,16 @@ def entry(resource_type: str, record_id: str, interaction: Interaction = "r") ->
 def confine(tree: Tree) -> None:
     """Raise Forbidden if a token for one patient would write a record about another."""
     if principal().patient is not None:
-        principal().require_patient(_subject(tree))
+        principal().require_patient(_patient_of(tree))
+
+
+def _patient_of(tree: Tree) -> str | None:
+    """Return our id of the patient whom a resource is about; None where that cannot be told."""
+    try:
+        return chart().patient_of(tree)
+    except InvalidContent:
+        # That there is such a patient is not told to who is confined to another one.
+        return None
 
 
 def listed_patient(asked: str | None) -> str | None:
@@ -32,22 +40,6 @@ def listed_patient(asked: str | None) -> str | None:
     if confined is not None and asked not in (None, confined):
         principal().require_patient(asked)
     return confined or asked
-
-
-def _subject(tree: Tree) -> str | None:
-    """Return our id of the patient whom a resource is about, None if it can't be told."""
-    subject: Any = tree.get("subject")
-    if not isinstance(subject, dict):
-        return None
-    reference, identifier = subject.get("reference"), subject.get("identifier")
-    if isinstance(reference, str):
-        return reference.removeprefix("Patient/")
-    if isinstance(identifier, dict):
-        system, value = identifier.get("system"), identifier.get("value")
-        if isinstance(system, str) and isinstance(value, str):
-            found = chart().find_patient(system, value)
-            return found.id if found else None
-    return None
 
 
 def split_identifier(text: str) -> tuple[str | None, str]:

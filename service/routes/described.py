@@ -111,7 +111,21 @@ _VERSION: Described = {
     "version": {"type": "integer", "minimum": 1},
     "at": {"type": "string", "format": "date-time"},
     "actor": {"type": "string", "description": "Who: the token's subject, or `local`."},
-    "action": {"type": "string", "enum": ["create", "update", "withdraw", "pull", "merge", "resolve"]},
+    "action": {
+        "type": "string",
+        "enum": [
+            "create",
+            "update",
+            "withdraw",
+            "pull",
+            "merge",
+            "resolve",
+            "identify",
+            "merge-patient",
+            "unmerge-patient",
+            "hand-over",
+        ],
+    },
 }
 
 

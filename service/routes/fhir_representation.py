@@ -19,8 +19,13 @@ def shown(entry: Entry) -> Tree:
 
 def patient_shown(patient: Patient) -> Tree:
     """Return what we know of a patient: what they are called."""
-    identifiers = [{"system": system, "value": value} for system, value in patient.identifiers]
-    return {"resourceType": "Patient", "id": patient.id, "identifier": identifiers}
+    shown: Tree = {"resourceType": "Patient", "id": patient.id}
+    if patient.identifiers:
+        shown["identifier"] = [{"system": system, "value": value} for system, value in patient.identifiers]
+    if patient.merged_into:
+        other = {"reference": f"Patient/{patient.merged_into}"}
+        shown |= {"active": False, "link": [{"other": other, "type": "replaced-by"}]}
+    return shown
 
 
 def instant(at: datetime) -> str:

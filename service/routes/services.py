@@ -8,7 +8,7 @@ from typing import cast
 from flask import current_app, g
 
 from service.auth import Principal, TokenVerifier
-from service.chart import Chart
+from service.chart import Chart, PatientRegister
 from service.config import Config
 from service.metrics import Metrics
 from service.store.database import Database
@@ -24,6 +24,7 @@ class Services:
     config: Config
     database: Database
     chart: Chart
+    register: PatientRegister
     sync: Sync
     metrics: Metrics
     verifier: TokenVerifier | None
@@ -37,6 +38,10 @@ def services() -> Services:
 
 def chart() -> Chart:
     return services().chart
+
+
+def register() -> PatientRegister:
+    return services().register
 
 
 def sync() -> Sync:

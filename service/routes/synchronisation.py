@@ -6,7 +6,6 @@ from flask import Response
 from flask.views import MethodView
 
 from fhir_mappings.errors import Finding
-from fhir_mappings.exact_json import Tree
 from service import schemas
 from service.errors import InvalidInput
 from service.routes import access, described
@@ -14,8 +13,9 @@ from service.routes import synchronisation_told as told
 from service.routes.blueprint import Noun
 from service.routes.outbound import answer, page
 from service.routes.services import principal, sync
-from service.schemas.bodies import ResolutionSchema, RunSchema
+from service.schemas.bodies import MovedDecisionSchema, ResolutionSchema, RunSchema
 from service.schemas.queries import ConflictQuery, ConnectionQuery, SyncQuery
+from service.sync.resolution import MovedDecision
 
 blueprint = Noun(
     "sync", __name__, url_prefix="/api/v1/sync", description="In step with FHIR servers, or why not."
@@ -42,7 +42,8 @@ def summary(query: dict[str, Any]) -> Response:
     """Count the records in each state"""
     principal().require_sync()
     principal().require_everyone()
-    return answer(told.summary(sync().summary(query["connection"])))
+    name = query["connection"]
+    return answer(told.summary(sync().summary(name), sync().missing(name)))
 
 
 @blueprint.route("/run", methods=["POST"])
@@ -53,7 +54,8 @@ def run(body: dict[str, Any]) -> Response:
     """Push, pull or both, now, and wait for the end; workers do the same at an interval"""
     principal().require_sync()
     principal().require_everyone()
-    act = {"push": sync().push, "pull": sync().pull, "both": sync().run}[body["direction"]]
+    acts = {"push": sync().push, "pull": sync().pull, "both": sync().run, "compare": sync().compare}
+    act = acts[body["direction"]]
     return answer(told.report(act(body["connection"])))
 
 
@@ -113,12 +115,30 @@ class Resolution(MethodView):
         principal().require_everyone()
         if ("keep" in body) == ("record" in body):
             raise InvalidInput(Finding("keep", "give either keep or a record"))
-        tree = _merged(conflict_id, body["record"]) if "record" in body else None
-        sync().resolve(conflict_id, body.get("keep", "here"), actor=principal().actor, tree=tree)
+        record = schemas.load(body["record"]) if "record" in body else None
+        sync().resolve(conflict_id, body.get("keep", "here"), actor=principal().actor, record=record)
         return answer(told.conflict_whole(sync().conflict(conflict_id)))
 
 
-def _merged(conflict_id: str, said: Tree) -> Tree:
-    """Return the resource that a person's record makes of our side."""
-    record = schemas.load(said)
-    return told.onto(sync().conflict(conflict_id), record)
+@blueprint.route("/moved")
+@blueprint.arguments(ConnectionQuery, location="query")
+@blueprint.response(200, described.listing(told.MOVED))
+@blueprint.refuses()
+def moved(query: dict[str, Any]) -> Response:
+    """List copies that are another patient's there by now; what they say is shown to nobody"""
+    principal().require_sync()
+    principal().require_everyone()
+    return page([told.moved(row) for row in sync().moved(query["connection"])], None)
+
+
+@blueprint.route("/moved/<fhir_id:record_id>/decision", methods=["POST"])
+@blueprint.arguments(MovedDecisionSchema, example={"connection": "clinic", "decision": "write-back"})
+@blueprint.response(204)
+@blueprint.refuses(404, 409, 413, 415, 422)
+def decide_moved(body: dict[str, Any], record_id: str) -> Response:
+    """Decide about such a copy: write it back, let it go, or hand it over to whose it is there"""
+    principal().require_sync()
+    principal().require_everyone()
+    decision = MovedDecision(body["decision"])
+    sync().decide_moved(record_id, body["connection"], decision, principal().actor)
+    return Response(status=204)

@@ -7,7 +7,6 @@ from typing import Any
 from fhir_mappings.errors import MappingError
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.mappings import BY_RESOURCE_TYPE
-from fhir_mappings.records import Record
 from service import schemas
 
 _TEXT = {"type": "string"}
@@ -20,6 +19,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": [*properties], "properties": properties}
 
 
+_SOUGHT = _object({"type": _TEXT, "system": _TEXT, "value": _TEXT})
 STATUS = _object(
     {
         "record_id": _TEXT,
@@ -28,16 +28,62 @@ STATUS = _object(
         "connection": _TEXT,
         "server_id": _TEXT_OR_NONE,
         "server_version": _TEXT_OR_NONE,
-        "state": {"enum": ["pending", "synced", "unknown", "conflict", "rejected", "unmatched"]},
+        "state": {
+            "enum": ["pending", "synced", "unknown", "conflict", "moved", "held", "rejected", "unmatched"]
+        },
         "reason": _TEXT_OR_NONE,
         "outcome": {"type": ["object", "null"], "description": "The server's OperationOutcome."},
         "next_step": {**_TEXT_OR_NONE, "description": "What a person can do about it."},
+        "sought": {"type": "array", "items": _SOUGHT, "description": "What was looked for there in vain."},
         "attempts": {"type": ["integer", "null"]},
         "next_attempt_at": _TEXT_OR_NONE,
         "updated_at": _TEXT,
     }
 )
-SUMMARY = _object({"states": _COUNTS, "oldest_pending_seconds": {"type": ["number", "null"]}})
+_MISSING = _object(
+    {
+        "connection": _TEXT,
+        "reason": _TEXT,
+        "sought": {"type": "array", "items": _SOUGHT, "description": "By any of these."},
+        "records": {**_COUNT, "description": "How many records name them."},
+    }
+)
+SUMMARY = _object(
+    {
+        "states": _COUNTS,
+        "oldest_pending_seconds": {"type": ["number", "null"]},
+        "missing": {
+            "type": "array",
+            "items": _MISSING,
+            "description": "Who and what is looked for there in vain, each once.",
+        },
+    }
+)
+MOVED = _object(
+    {
+        "record_id": _TEXT,
+        "resource_type": _TEXT,
+        "patient_id": _TEXT_OR_NONE,
+        "connection": _TEXT,
+        "server_id": _TEXT_OR_NONE,
+        "there": {**_TEXT_OR_NONE, "description": "The server's id of the patient whose it is there by now."},
+        "patient_there": {**_TEXT_OR_NONE, "description": "Our id of that patient, if they are one here."},
+        "was_born_there": {"type": "boolean", "description": "If so, it is shown to nobody here."},
+        "found_at": _TEXT,
+    }
+)
+MATCH = _object(
+    {
+        "connection": _TEXT,
+        "server_id": _TEXT_OR_NONE,
+        "state": {"enum": ["matched", "unmatched"]},
+        "reason": _TEXT_OR_NONE,
+        "next_step": _TEXT_OR_NONE,
+        "basis": {"enum": ["identifier", "launch", "person", None]},
+        "checked_at": _TEXT,
+        "history": {"type": "array", "items": {"type": "object"}, "description": "Newest first."},
+    }
+)
 REPORT = {"type": "object", "additionalProperties": True, "description": "What was done, in numbers."}
 CONFLICT = _object(
     {
@@ -91,6 +137,10 @@ INVALID = _object(
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(member) for name, member in vars(value).items()}
     return value.isoformat() if isinstance(value, datetime) else value
 
 
@@ -103,8 +153,20 @@ def status(row: Any) -> dict[str, Any]:
     return _fields(STATUS, row)
 
 
-def summary(counted: Any) -> dict[str, Any]:
-    return _fields(SUMMARY, counted)
+def summary(counted: Any, missing: list[Any]) -> dict[str, Any]:
+    return {
+        "states": counted.states,
+        "oldest_pending_seconds": counted.oldest_pending_seconds,
+        "missing": _plain(missing),
+    }
+
+
+def moved(row: Any) -> dict[str, Any]:
+    return _fields(MOVED, row)
+
+
+def match(row: Any) -> dict[str, Any]:
+    return _fields(MATCH, row)
 
 
 def report(done: Any) -> dict[str, Any]:
@@ -134,12 +196,6 @@ def _record(tree: Tree) -> Tree | None:
     except MappingError:
         # A side that cannot be read as a record is still shown as it is.
         return None
-
-
-def onto(row: Any, record: Record) -> Tree:
-    """Return the resource that a person's record makes of our side of a conflict."""
-    tree: Tree = BY_RESOURCE_TYPE[row.resource_type].write(record, row.here)
-    return tree
 
 
 def check(asked: Any) -> dict[str, Any]:

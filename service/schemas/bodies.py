@@ -45,19 +45,60 @@ class PatientIdentifierSchema(StrictSchema):
     value = Word(required=True)
 
 
+class AddedIdentifierSchema(PatientIdentifierSchema):
+    """One more thing that a patient is called; also: a second value in one system is meant."""
+
+    also = fields.Boolean(load_default=False)
+
+
+class CorrectedIdentifierSchema(StrictSchema):
+    """An identifier and what it should have been."""
+
+    identifier = fields.Nested(PatientIdentifierSchema, required=True)
+    corrected = fields.Nested(PatientIdentifierSchema, required=True)
+    also = fields.Boolean(load_default=False)
+
+
+class MergeSchema(StrictSchema):
+    """The patient who stays."""
+
+    into = Word(required=True)
+
+
+class MatchSchema(StrictSchema):
+    """Which Patient there, on which server."""
+
+    connection = Word(required=True)
+    server_id = Word(required=True)
+
+
+class MovedDecisionSchema(StrictSchema):
+    """What becomes of a copy that is another patient's there by now."""
+
+    connection = Word(required=True)
+    decision = fields.String(required=True, validate=validate.OneOf(["write-back", "let-go", "hand-over"]))
+
+
 class NewPatientSchema(StrictSchema):
-    """A patient to register."""
+    """A patient to register; also: two values in one system are meant."""
 
     type = fields.String(validate=validate.Equal("Patient"), metadata={"enum": ["Patient"]})
     identifiers = fields.List(
         fields.Nested(PatientIdentifierSchema), required=True, validate=validate.Length(min=1, max=50)
     )
+    also = fields.Boolean(load_default=False)
 
 
-class PatientSchema(NewPatientSchema):
+class PatientSchema(StrictSchema):
     """A registered patient; all that is kept here of a person."""
 
+    type = fields.String(validate=validate.Equal("Patient"), metadata={"enum": ["Patient"]})
     id = Word(required=True)
+    identifiers = fields.List(fields.Nested(PatientIdentifierSchema), required=True)
+    merged_into = Word(metadata={"description": "The patient who turned out to be the same person."})
+    set_aside = fields.Integer(
+        metadata={"description": "Records that wait, shown to nobody, for a decision."}
+    )
 
 
 class TranslationSchema(StrictSchema):
@@ -78,7 +119,9 @@ class ResolutionSchema(StrictSchema):
 class RunSchema(StrictSchema):
     """What to do now, with which server."""
 
-    direction = fields.String(load_default="both", validate=validate.OneOf(["push", "pull", "both"]))
+    direction = fields.String(
+        load_default="both", validate=validate.OneOf(["push", "pull", "both", "compare"])
+    )
     connection = Word(load_default=None)
 
 

@@ -94,7 +94,9 @@ class SyncQuery(PageQuery):
     state = fields.String(
         load_default=None,
         allow_none=False,
-        validate=validate.OneOf(["pending", "synced", "unknown", "conflict", "rejected", "unmatched"]),
+        validate=validate.OneOf(
+            ["pending", "synced", "unknown", "conflict", "moved", "held", "rejected", "unmatched"]
+        ),
     )
     patient = fields.String(load_default=None, allow_none=False, validate=_SHORT)
 

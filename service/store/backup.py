@@ -71,9 +71,15 @@ def backup(database: Database, path: Path, progress: Callable[[int], None] | Non
     return summary
 
 
-def restore(database: Database, path: Path, progress: Callable[[int], None] | None = None) -> Summary:
+def restore(
+    database: Database,
+    path: Path,
+    progress: Callable[[int], None] | None = None,
+    check: Callable[[Session], None] = lambda _: None,
+) -> Summary:
     """Fill an empty database from a file, wholly or not at all.
 
+    check: looks at all rows before they are committed, and raises for what may not be.
     Raises InvalidInput for a file that is damaged or none of ours, Conflict for a database that is
     not empty.
     """
@@ -95,6 +101,9 @@ def restore(database: Database, path: Path, progress: Callable[[int], None] | No
                     progress(done)
         if counts != {**dict.fromkeys(_TABLES, 0), **header["rows"]}:
             raise InvalidInput("The backup does not hold as many rows as it says")
+        session.expire_all()
+        session.info.clear()
+        check(session)
     return Summary(counts)
 
 

@@ -10,14 +10,17 @@ from service.errors import Conflict
 from service.store.tables import Deployment, Record
 
 _ONLY = 1
+_INFO = "identifier_system"
 _TABLE = cast("Table", Deployment.__table__)
 _SYSTEM = select(_TABLE.c.identifier_system).where(_TABLE.c.id == _ONLY)
 
 
 def identifier_system(session: Session) -> str:
     """Return the system of the identifiers that we give to records."""
-    # Asked in every create: not through the session, which adds its own time to each statement.
-    system: str = session.connection().scalars(_SYSTEM).one()
+    # Asked in every write: once a transaction, and not through the session, which adds its own time.
+    if _INFO not in session.info:
+        session.info[_INFO] = session.connection().scalars(_SYSTEM).one()
+    system: str = session.info[_INFO]
     return system
 
 
@@ -33,4 +36,5 @@ def settle_identifier_system(session: Session, wanted: str | None) -> None:
         if session.scalar(select(exists().select_from(Record))):
             raise Conflict("The identifier system cannot change once there are records; restore the setting")
         row.identifier_system = wanted
+    session.info.pop(_INFO, None)
     session.flush()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service.store.tables import Connection, Link, OutboxRow, Version
 
 #: A change here does not answer the question that these stand for.
-_STAYS = ("unknown", "conflict")
+_STAYS = ("unknown", "conflict", "moved", "held")
 
 _RECORD_ID = bindparam("record_id", type_=OutboxRow.record_id.type)
 _RESOURCE_TYPE = bindparam("resource_type", type_=Link.resource_type.type)
@@ -89,7 +89,8 @@ def _outbox_rows(dialect: str) -> sqlite.Insert:
 def _pending_links(dialect: str) -> sqlite.Insert:
     stays = Link.state.in_(_STAYS)
     cleared = {
-        name: case((stays, getattr(Link, name)), else_=None) for name in ("reason", "outcome", "next_step")
+        name: case((stays, getattr(Link, name)), else_=None)
+        for name in ("reason", "outcome", "next_step", "sought")
     }
     return (
         _insert(dialect)(_LINKS)

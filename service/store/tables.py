@@ -8,6 +8,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from service.store.columns import UTCDateTime
 
 _ONE_PER_URL = text("resource_type = 'Questionnaire'")
+_MATCHED = text("state = 'matched'")
+_CLAIMED = text("claimed_id IS NOT NULL")
+_MERGED = text("earlier IS NOT NULL")
 
 
 class Table(DeclarativeBase):
@@ -34,13 +37,17 @@ class Deployment(Table):
 
 
 class Patient(Table):
-    """A person that records are about; all that we keep of them is what they are called by."""
+    """A person that records are about; all that we keep of them is what they are called by.
+
+    merged_into: the patient who turned out to be the same person, and has the records since.
+    """
 
     __tablename__ = "patients"
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(index=True)
     created_by: Mapped[str]
+    merged_into: Mapped[str | None] = mapped_column(ForeignKey("patients.id"))
 
 
 class PatientIdentifier(Table):
@@ -53,11 +60,28 @@ class PatientIdentifier(Table):
     patient_id: Mapped[str] = mapped_column(ForeignKey("patients.id"), index=True)
 
 
+class PatientChange(Table):
+    """What was done to what a patient is called: who, when, by which act, and what it changed.
+
+    detail: JSON, of a merge the list by which it can be undone.
+    """
+
+    __tablename__ = "patient_history"
+
+    patient_id: Mapped[str] = mapped_column(ForeignKey("patients.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    action: Mapped[str] = mapped_column(String(16))
+    detail: Mapped[str]
+    actor: Mapped[str]
+    at: Mapped[datetime]
+
+
 class Record(Table):
     """One record, as it is now.
 
     canonical_url, canonical_version: of a Questionnaire its own, of a
     QuestionnaireResponse those of the questionnaire that was answered.
+    set_aside: why it is shown to nobody: moved, handed-over.
     """
 
     __tablename__ = "records"
@@ -86,6 +110,7 @@ class Record(Table):
     tree: Mapped[str]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime] = mapped_column(index=True)
+    set_aside: Mapped[str | None] = mapped_column(String(16))
 
 
 class RecordIdentifier(Table):
@@ -128,25 +153,70 @@ class Connection(Table):
 
 
 class PatientLink(Table):
-    """Which Patient there is the patient here, found by identifier. state: matched, unmatched."""
+    """Which Patient there is the patient here: a claim, which has to be verified before anything is written.
+
+    state: matched, unmatched. server_id: the Patient that is or last was matched.
+    earlier: JSON list of server ids that were merged into it there.
+    claimed_id: another patient's match here that this patient's evidence leads to as well.
+    basis: what the match rests on: identifier, launch, person.
+    shown: JSON list of the identifiers that it rests on, as the server showed them.
+    is_stale: the identifiers here have changed since; whatever it was, it is looked for anew.
+    """
 
     __tablename__ = "patient_links"
-    __table_args__ = (UniqueConstraint("connection_id", "server_id"),)
+    __table_args__ = (
+        Index(
+            "uq_patient_links_matched",
+            "connection_id",
+            "server_id",
+            unique=True,
+            sqlite_where=_MATCHED,
+            postgresql_where=_MATCHED,
+        ),
+        Index("ix_patient_links_connection_id_server_id", "connection_id", "server_id"),
+        Index("ix_patient_links_claimed_id", "claimed_id", sqlite_where=_CLAIMED, postgresql_where=_CLAIMED),
+        Index("ix_patient_links_merged", "connection_id", sqlite_where=_MERGED, postgresql_where=_MERGED),
+    )
 
     patient_id: Mapped[str] = mapped_column(ForeignKey("patients.id"), primary_key=True)
     connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"), primary_key=True)
     server_id: Mapped[str | None]
+    earlier: Mapped[str | None]
+    claimed_id: Mapped[str | None]
+    basis: Mapped[str | None] = mapped_column(String(16))
+    shown: Mapped[str | None]
     state: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str | None]
+    is_stale: Mapped[bool]
     checked_at: Mapped[datetime]
 
 
+class MatchChange(Table):
+    """Each change of a patient's match on a connection: what it became, who or what said so, when."""
+
+    __tablename__ = "match_history"
+
+    patient_id: Mapped[str] = mapped_column(ForeignKey("patients.id"), primary_key=True)
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    server_id: Mapped[str | None]
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None]
+    basis: Mapped[str | None] = mapped_column(String(16))
+    actor: Mapped[str]
+    at: Mapped[datetime]
+
+
 class ReferenceLink(Table):
-    """Where something that we refer to by identifier lives there: practitioners, conditions …"""
+    """Where something that we refer to by identifier lives there: practitioners, conditions …
+
+    patient_id: whose it has to be; empty for what is nobody's, as a practitioner.
+    """
 
     __tablename__ = "reference_links"
 
     connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"), primary_key=True)
+    patient_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     resource_type: Mapped[str] = mapped_column(String(64), primary_key=True)
     system: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str] = mapped_column(primary_key=True)
@@ -161,8 +231,9 @@ class Link(Table):
 
     body: what the server last showed us, exactly, in its version server_version.
     synced_version: our version that body corresponds to.
-    state: pending, synced, unknown, conflict, rejected, unmatched.
+    state: pending, synced, unknown, conflict, moved, held, rejected, unmatched.
     outcome: the server's OperationOutcome.
+    sought: JSON list of what was looked for there and not found: type, system, value.
     """
 
     __tablename__ = "links"
@@ -182,6 +253,7 @@ class Link(Table):
     reason: Mapped[str | None]
     outcome: Mapped[str | None]
     next_step: Mapped[str | None]
+    sought: Mapped[str | None]
     updated_at: Mapped[datetime]
 
 
@@ -229,8 +301,25 @@ class ConflictRow(Table):
     resolved_by: Mapped[str | None]
 
 
+class MovedCopy(Table):
+    """A record's copy that is another patient's there by now: kept as it came, shown to nobody.
+
+    there: the server's id of that patient, if it could be told. decision: write-back, once it was made.
+    """
+
+    __tablename__ = "moved_copies"
+
+    record_id: Mapped[str] = mapped_column(ForeignKey("records.id"), primary_key=True)
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"), primary_key=True)
+    there: Mapped[str | None]
+    server_version: Mapped[str | None]
+    body: Mapped[str]
+    decision: Mapped[str | None] = mapped_column(String(16))
+    found_at: Mapped[datetime]
+
+
 class InvalidResource(Table):
-    """What a server holds that is not valid R4: kept as it came, never written."""
+    """What a server holds that cannot be taken, not valid R4 or nobody's: as it came, never written."""
 
     __tablename__ = "invalid_resources"
 

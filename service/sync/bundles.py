@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_mappings.exact_json import Tree
+from fhir_mappings.references import Name, names_of
 from service.fhir_answers import (
     Address,
     Answered,
@@ -19,7 +20,7 @@ from service.fhir_answers import (
     version_in,
     version_of,
 )
-from service.sync.match import Name, if_none_exist, names_in
+from service.sync.identifiers import if_none_exist
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,22 @@ def request(kind: str, entries: Sequence[Entry]) -> Tree:
     return {"resourceType": "Bundle", "type": kind, "entry": [entry.as_tree() for entry in entries]}
 
 
+def reads(resource_type: str, server_ids: Sequence[str]) -> Tree:
+    """Return the Bundle that reads resources."""
+    requests = [{"request": {"method": "GET", "url": f"{resource_type}/{one}"}} for one in server_ids]
+    return {"resourceType": "Bundle", "type": "batch", "entry": requests}
+
+
+def readings(outcome: Outcome, count: int) -> list[Outcome] | None:
+    """Return what came of each read of a batch, in order; None if that cannot be told."""
+    if not isinstance(outcome, Answered) or outcome.body is None:
+        return None
+    entries: Any = outcome.body.get("entry")
+    if not isinstance(entries, list) or len(entries) != count:
+        return None
+    return [_read(one if isinstance(one, dict) else {}) for one in entries]
+
+
 def answers(entries: Sequence[Entry], response: Tree | None) -> list[Outcome]:
     """Return what came of each entry.
 
@@ -75,7 +92,7 @@ def answers(entries: Sequence[Entry], response: Tree | None) -> list[Outcome]:
         (one.body["resourceType"], name): one
         for one in parts
         if isinstance(one, Answered) and one.body
-        for name in names_in(one.body)
+        for name in names_of(one.body)
     }
     same_length = len(parts) == len(entries)
     outcomes: list[Outcome] = []
@@ -100,7 +117,9 @@ def _read(entry: Tree) -> Outcome:
         return Unknown(Cause.DROPPED, "an entry of the answer has no status")
     status = int(match[1])
     if status >= 300:
-        return replace(refused(status, {}, _tree(response.get("outcome"))), in_bundle=True)
+        place = response.get("location")
+        headers = {"Location": place} if isinstance(place, str) else {}
+        return replace(refused(status, headers, _tree(response.get("outcome"))), in_bundle=True)
     body = entry.get("resource") if is_addressed(entry.get("resource")) else None
     address = address_in(response.get("location"))
     if address is None and body:
@@ -128,5 +147,5 @@ def _may_be(entry: Entry, outcome: Outcome) -> bool:
         return False
     if entry.replaces:
         return place == (entry.resource_type, entry.tree["id"])
-    named = not outcome.body or entry.name is None or entry.name in names_in(outcome.body)
+    named = not outcome.body or entry.name is None or entry.name in names_of(outcome.body)
     return place[0] == entry.resource_type and named

@@ -10,11 +10,13 @@ from service.fhir_answers import Outcome
 from service.fhir_client import FHIRClient
 from service.store.database import Database
 from service.sync.capabilities import Capabilities
-from service.sync.match import Matcher
+from service.sync.match import Matcher, MatchRules
 from service.sync.permission import Permission
 from service.sync.plan import Method, Next, next_step
 from service.sync.presence import Presence
+from service.sync.reference_match import ReferenceMatcher
 from service.sync.report import Report
+from service.sync.subjects import Subjects
 from service.sync.taking import Taking
 
 #: What is kept in step; those that are referred to come first.
@@ -40,6 +42,7 @@ class Desk:
     presence: Presence
     batch_size: int
     stopping: Callable[[], bool]
+    match_rules: MatchRules
     report: Report
     permission: Permission = field(default_factory=Permission)
 
@@ -55,7 +58,25 @@ class Desk:
         return following
 
     def matcher(self) -> Matcher:
-        return Matcher(self.database, self.connection_id, self.client, self.clock)
+        return Matcher(
+            database=self.database,
+            connection_id=self.connection_id,
+            base_url=self.base_url,
+            client=self.client,
+            takes_bundles=self.capabilities.has_batch,
+            rules=self.match_rules,
+            clock=self.clock,
+        )
+
+    def reference_matcher(self) -> ReferenceMatcher:
+        return ReferenceMatcher(
+            database=self.database,
+            connection_id=self.connection_id,
+            client=self.client,
+            subjects=Subjects(self.matcher()),
+            rules=self.match_rules,
+            clock=self.clock,
+        )
 
     def taking(self) -> Taking:
         return Taking(self.chart, self.connection_id, self.name, self.base_url, self.clock)

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from fhir_mappings import r4
 from fhir_mappings.errors import MappingError
 from fhir_mappings.exact_json import Tree
+from fhir_mappings.references import Name, names_of
 from service.errors import to_operation_outcome
 from service.sync.bundles import Entry
 from service.sync.capabilities import Capabilities
 from service.sync.links import Job
-from service.sync.match import Name, names_in
 from service.sync.project import Addresses, by_name, to_there
 from service.sync.reasons import Reason
 from service.sync.reconcile import onto
+from service.sync.subject_policy import subject_there
 from service.sync.verdict import Seen, Verdict, rejected, synced
 
 
@@ -28,7 +29,7 @@ class Draft:
 
 def identity(tree: Tree, system: str) -> Name | None:
     """Return the business identifier that a record is known by there: ours, else its own first."""
-    names = names_in(tree)
+    names = names_of(tree)
     return next((name for name in names if name[0] == system), names[0] if names else None)
 
 
@@ -52,6 +53,9 @@ def _update(job: Job, addresses: Addresses, base: Tree | None, capabilities: Cap
     known = job.known
     here = to_there(job.tree, addresses, known.server_id)
     before = to_there(base, addresses, known.server_id) if base else _as_if_common(known.tree, here)
+    if _is_about_another(known.tree, here, addresses.base_url):
+        # The patient's match has changed: the copy follows, for it is here that somebody said who is who.
+        before = {**before, "subject": known.tree["subject"]}
     try:
         tree = onto(before, here, known.tree)
     except MappingError as error:
@@ -65,6 +69,11 @@ def _update(job: Job, addresses: Addresses, base: Tree | None, capabilities: Cap
     if findings:
         return rejected(job, Reason.NOT_VALID, to_operation_outcome(findings))
     return Draft(job, Entry(job.record_id, tree, replaces=True, version=known.server_version))
+
+
+def _is_about_another(body: Tree, here: Tree, base_url: str) -> bool:
+    there = subject_there(body, base_url).server_id
+    return there is not None and there != subject_there(here, base_url).server_id
 
 
 def _as_if_common(body: Tree, here: Tree) -> Tree:

@@ -4,31 +4,30 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
 import structlog
 
-from fhir_mappings.exact_json import Tree
+from fhir_mappings.records import Record
 from service.chart import Chart
 from service.config import Config
 from service.errors import NotFound
 from service.fhir_client import FHIRClient
 from service.store.database import Database
-from service.sync import connections, deciding, ledger, outbox, plan
+from service.sync import connections, ledger, plan, resolution
 from service.sync.capabilities import Capabilities
 from service.sync.connections import Connection
 from service.sync.desk import TYPES, Desk
+from service.sync.identifiers import same_systems
+from service.sync.match import Matcher, MatchRules
 from service.sync.merge import Side
 from service.sync.plan import Method
 from service.sync.presence import Presence
-from service.sync.pull import Pull
-from service.sync.push import Push
 from service.sync.reasons import NEXT_STEPS, Reason
 from service.sync.report import Report
+from service.sync.resolution import MovedDecision
+from service.sync.round import Direction, Round
 
 log = structlog.get_logger(__name__)
-
-Direction = Literal["push", "pull"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Sync:
         rng: random.Random | None = None,
         *,
         batch_size: int = 50,
+        match_rules: MatchRules | None = None,
     ) -> None:
         self._database = database
         self._chart = chart
@@ -63,6 +63,7 @@ class Sync:
         self._clock = clock
         self._rng = rng or random.Random()
         self._batch_size = batch_size
+        self._match_rules = match_rules or MatchRules()
         #: Asked between connections and directions: whether to come to an end.
         self.stopping: Callable[[], bool] = lambda: False
 
@@ -84,7 +85,20 @@ class Sync:
                 listing_seconds=config.listing_timeout_seconds,
             )
 
-        return cls(database, chart, client_for, clock, rng, batch_size=config.sync_batch_size)
+        rules = MatchRules(
+            patients_for=timedelta(seconds=config.patient_match_seconds),
+            references_for=timedelta(seconds=config.reference_match_seconds),
+            same_systems=same_systems(config.same_identifier_systems),
+        )
+        return cls(
+            database,
+            chart,
+            client_for,
+            clock,
+            rng,
+            batch_size=config.sync_batch_size,
+            match_rules=rules,
+        )
 
     def push(self, connection: str | None = None) -> Report:
         """Bring there what changed here."""
@@ -119,6 +133,11 @@ class Sync:
                 connections.named(session, connection)
             return ledger.summary(session, connection, self._clock())
 
+    def missing(self, connection: str | None = None) -> list[ledger.Missing]:
+        """Return who and what is looked for there in vain, with the number of records that name them."""
+        with self._database.read() as session:
+            return ledger.missing(session, connection)
+
     def invalid(self, connection: str | None = None) -> list[ledger.Invalid]:
         """Return what servers hold that is not valid R4."""
         with self._database.read() as session:
@@ -129,7 +148,7 @@ class Sync:
         with self._database.begin() as session:
             if connection:
                 connections.named(session, connection)
-            deciding.retry(session, self._clock(), record_id, connection)
+            resolution.retry(session, self._clock(), record_id, connection)
         log.info("retry asked for", record_id=record_id, connection=connection, actor=actor)
 
     def conflicts(
@@ -154,11 +173,48 @@ class Sync:
         return found
 
     def resolve(
-        self, conflict_id: str, keep: str = "here", actor: str = "operator", tree: Tree | None = None
+        self, conflict_id: str, keep: str = "here", actor: str = "operator", record: Record | None = None
     ) -> None:
-        """Decide a conflict, for one side or for a tree; it is sent at the next push."""
+        """Decide a conflict, for one side or for a record made of both; it is sent at the next push."""
         with self._database.begin() as session:
-            deciding.resolve(session, self._chart, self._clock, conflict_id, Side(keep), actor, tree)
+            resolution.resolve(session, self._chart, self._clock, conflict_id, Side(keep), actor, record)
+
+    def moved(self, connection: str | None = None) -> list[ledger.Moved]:
+        """Return the copies that are another patient's there by now, and wait for a decision."""
+        with self._database.read() as session:
+            return ledger.moved(session, connection)
+
+    def decide_moved(
+        self, record_id: str, connection: str, decision: MovedDecision, actor: str = "operator"
+    ) -> None:
+        """Decide about a copy that moved: write it back, let it go, or hand it over to whose it is there."""
+        with self._database.begin() as session:
+            connection_id = connections.named(session, connection).id
+            resolution.decide_moved(
+                session, self._chart, self._clock, record_id, connection_id, decision, actor
+            )
+
+    def matches(self, patient_id: str) -> list[ledger.PatientMatch]:
+        """Return how a patient is matched on each connection, with the history of it."""
+        with self._database.read() as session:
+            return ledger.matches(session, patient_id)
+
+    def match_patient(
+        self, patient_id: str, server_id: str, connection: str, actor: str = "operator"
+    ) -> None:
+        """Match a patient to the Patient whom a person names. Raises InvalidContent."""
+        with self._database.read() as session:
+            one = connections.named(session, connection)
+        matcher = Matcher(
+            database=self._database,
+            connection_id=one.id,
+            base_url=one.base_url,
+            client=self._client_for(one),
+            takes_bundles=False,
+            rules=self._match_rules,
+            clock=self._clock,
+        )
+        matcher.accept(patient_id, server_id, actor)
 
     def add_connection(self, name: str, base_url: str, token_file: str | None = None) -> Connection:
         """Declare a FHIR server and put all records in its outbox."""
@@ -166,9 +222,17 @@ class Sync:
             return connections.add(session, name, base_url, token_file, self._clock())
 
     def enqueue_all(self, connection: str) -> None:
-        """Compare all records with a server again at the next push."""
+        """Have all records looked through again at the next push; what is in step costs no request."""
         with self._database.begin() as session:
             connections.enqueue_all(session, connections.named(session, connection).id, self._clock())
+
+    def compare(self, connection: str | None = None) -> Report:
+        """Read every copy there by its id, take in what changed, and push what differs: both sides whole."""
+        with self._database.read() as session:
+            chosen = [connections.named(session, connection)] if connection else connections.every(session)
+        for one in chosen:
+            self.enqueue_all(one.name)
+        return self._all(connection, ("compare", "push"))
 
     def connections(self) -> list[Connection]:
         with self._database.read() as session:
@@ -197,13 +261,7 @@ class Sync:
                 # Whatever it is, the next connection has nothing to do with it.
                 log.error("a connection failed", connection=connection.name, exc_info=error)
                 report.problem = Reason.FAILED_HERE
-            log.info(
-                "sync",
-                connection=connection.name,
-                **report.counts(),
-                problem=report.problem,
-                problems=report.problems,
-            )
+            log.info("sync", connection=connection.name, **report.as_fields())
             total.add(report)
         return total
 
@@ -214,48 +272,7 @@ class Sync:
             report.problem = plan.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
             return
         with Presence() as presence:
-            desk = self._desk(connection, client, able, presence, report)
-            try:
-                self._work(desk, directions)
-            except Exception:
-                self._put_off(desk)
-                raise
-
-    def _work(self, desk: Desk, directions: tuple[Direction, ...]) -> None:
-        self._bring_back(desk)
-        may_write = True
-        for direction in directions:
-            if desk.report.problem or self.stopping():
-                break
-            if direction == "pull":
-                Pull(desk).run()
-            elif may_write:
-                may_write = self._push(desk)
-        if not may_write and not desk.report.problem:
-            desk.report.problem = Reason.FORBIDDEN
-
-    def _push(self, desk: Desk) -> bool:
-        """Push; tell whether that is allowed. Who may not write may still read, so it is no problem yet."""
-        Push(desk).run()
-        if desk.report.problem != Reason.FORBIDDEN:
-            return True
-        desk.report.problem = None
-        return False
-
-    def _bring_back(self, desk: Desk) -> None:
-        """Make due what waits for a moment that only a wrong clock can have named."""
-        with self._database.begin() as session:
-            count = outbox.bring_back(session, desk.connection_id, self._clock())
-        if count:
-            log.warning("records waited for a moment in the far future", connection=desk.name, count=count)
-
-    def _put_off(self, desk: Desk) -> None:
-        """Give back what is still leased, later each time, so that what fails holds up no others for long."""
-        now = self._clock()
-        with self._database.begin() as session:
-            for row in outbox.leased(session, desk.connection_id, desk.owner):
-                until = now + timedelta(seconds=plan.backoff_seconds(row.attempts + 1, self._rng))
-                outbox.postpone(session, desk.connection_id, desk.owner, row, until)
+            Round(self._desk(connection, client, able, presence, report)).run(directions)
 
     def _desk(
         self,
@@ -278,5 +295,6 @@ class Sync:
             presence,
             self._batch_size,
             self.stopping,
+            self._match_rules,
             report,
         )

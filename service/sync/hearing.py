@@ -99,7 +99,7 @@ class Hearing:
             # The index that searches read may lag behind the write.
             if place not in bodies or not _may_be_the_written(bodies[place], one):
                 read = self._desk.client.read(*place)
-                if isinstance(read, Answered) and read.body is not None:
+                if isinstance(read, Answered) and read.body and read.body.get("id") == place[1]:
                     bodies[place] = read.body
         return [_with_body(one, bodies) for one in outcomes]
 

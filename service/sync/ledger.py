@@ -6,14 +6,89 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
-from service.store.tables import ConflictRow, Connection, InvalidResource, Link, OutboxRow, Record
-from service.sync.reasons import State
+from service.store.tables import (
+    ConflictRow,
+    Connection,
+    InvalidResource,
+    Link,
+    MatchChange,
+    MovedCopy,
+    OutboxRow,
+    PatientLink,
+    Record,
+    Version,
+)
+from service.sync import match_rows
+from service.sync.reasons import NEXT_STEPS, Reason, State
 
 AnySelect = Select[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What was looked for on a server by identifier."""
+
+    type: str
+    system: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Somebody or something that was looked for in vain, by these identifiers, for so many records."""
+
+    connection: str
+    reason: str
+    sought: list[Sought]
+    records: int
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A record's copy that is another patient's there by now; what it says is shown to nobody.
+
+    there: the server's id of that patient; patient_there: our id of them, if they are a patient here.
+    """
+
+    record_id: str
+    resource_type: str
+    patient_id: str | None
+    connection: str
+    server_id: str | None
+    there: str | None
+    patient_there: str | None
+    was_born_there: bool
+    found_at: datetime
+
+
+@dataclass(frozen=True)
+class MatchEvent:
+    """One line of the history of a match."""
+
+    server_id: str | None
+    state: str
+    reason: str | None
+    basis: str | None
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class PatientMatch:
+    """Which Patient there a patient is on one connection, or why none; newest line of the history first."""
+
+    connection: str
+    server_id: str | None
+    state: str
+    reason: str | None
+    next_step: str | None
+    basis: str | None
+    checked_at: datetime
+    history: list[MatchEvent]
 
 
 @dataclass(frozen=True)
@@ -30,6 +105,7 @@ class Status:
     reason: str | None
     outcome: Tree | None
     next_step: str | None
+    sought: list[Sought]
     attempts: int | None
     next_attempt_at: datetime | None
     updated_at: datetime
@@ -108,6 +184,7 @@ def statuses(
             Link.reason,
             Link.outcome,
             Link.next_step,
+            Link.sought,
             OutboxRow.attempts,
             OutboxRow.next_attempt_at,
             func.coalesce(Link.updated_at, OutboxRow.enqueued_at),
@@ -116,7 +193,8 @@ def statuses(
     conditions: Iterable[Any] = (
         Connection.name == connection if connection else None,
         state == _STATE if state else None,
-        Record.patient_id == patient if patient else None,
+        # To whom a patient is shown, what is set aside is shown under nobody.
+        (Record.patient_id == patient) & Record.set_aside.is_(None) if patient else None,
         _beyond(after) if after else None,
     )
     query = query.where(*[one for one in conditions if one is not None])
@@ -128,7 +206,12 @@ def statuses(
 
 def _status(*columns: Any) -> Status:
     status = Status(*columns)
-    return replace(status, outcome=exact_json.parse(columns[8])) if columns[8] else status
+    outcome = exact_json.parse(columns[8]) if columns[8] else None
+    return replace(status, outcome=outcome, sought=_sought(columns[10]))
+
+
+def _sought(text: str | None) -> list[Sought]:
+    return [Sought(*name) for name in exact_json.parse(text)] if text else []
 
 
 def summary(session: Session, connection: str | None, now: datetime) -> Summary:
@@ -145,12 +228,95 @@ def summary(session: Session, connection: str | None, now: datetime) -> Summary:
     return Summary(counts, max(0.0, (now - oldest).total_seconds()) if oldest else None)
 
 
+def missing(session: Session, connection: str | None) -> list[Missing]:
+    """Return who and what is looked for in vain, each once, with the number of records that name them."""
+    query = (
+        select(Connection.name, Link.reason, Link.sought, func.count())
+        .join(Connection, Connection.id == Link.connection_id)
+        .where(Link.sought.is_not(None))
+        .group_by(Connection.name, Link.reason, Link.sought)
+        .order_by(Connection.name, Link.reason, Link.sought)
+    )
+    if connection:
+        query = query.where(Connection.name == connection)
+    rows = session.execute(query).all()
+    return [Missing(name, str(reason), _sought(sought), count) for name, reason, sought, count in rows]
+
+
+def moved(session: Session, connection: str | None) -> list[Moved]:
+    """Return the copies that are another patient's by now and wait for a decision."""
+    there = aliased(PatientLink)
+    first = aliased(Version)
+    query = (
+        select(
+            Record.id,
+            Record.resource_type,
+            Record.patient_id,
+            Connection.name,
+            Link.server_id,
+            MovedCopy.there,
+            there.patient_id,
+            first.action == "pull",
+            MovedCopy.found_at,
+        )
+        .join(MovedCopy, MovedCopy.record_id == Record.id)
+        .join(Connection, Connection.id == MovedCopy.connection_id)
+        .join(Link, (Link.record_id == Record.id) & (Link.connection_id == MovedCopy.connection_id))
+        .join(first, (first.record_id == Record.id) & (first.version == 1))
+        .outerjoin(
+            there,
+            (there.connection_id == MovedCopy.connection_id)
+            & (there.server_id == MovedCopy.there)
+            & (there.state == match_rows.MATCHED),
+        )
+        .where(MovedCopy.decision.is_(None))
+        .order_by(MovedCopy.found_at, Record.id)
+    )
+    if connection:
+        query = query.where(Connection.name == connection)
+    return [Moved(*row) for row in session.execute(query)]
+
+
+def matches(session: Session, patient_id: str) -> list[PatientMatch]:
+    """Return how a patient is matched on each connection."""
+    rows = session.execute(
+        select(PatientLink, Connection.name)
+        .join(Connection, Connection.id == PatientLink.connection_id)
+        .where(PatientLink.patient_id == patient_id)
+        .order_by(Connection.name)
+    )
+    return [
+        PatientMatch(
+            name,
+            row.server_id,
+            row.state,
+            row.reason,
+            NEXT_STEPS[Reason(row.reason)] if row.reason else None,
+            row.basis,
+            row.checked_at,
+            _match_history(session, patient_id, row.connection_id),
+        )
+        for row, name in rows.all()
+    ]
+
+
+def _match_history(session: Session, patient_id: str, connection_id: str) -> list[MatchEvent]:
+    table = MatchChange
+    rows = session.scalars(
+        select(table)
+        .where(table.patient_id == patient_id, table.connection_id == connection_id)
+        .order_by(table.number.desc())
+    )
+    return [MatchEvent(row.server_id, row.state, row.reason, row.basis, row.actor, row.at) for row in rows]
+
+
 def conflicts(
     session: Session, *, connection: str | None, resolved: bool, limit: int, after: str | None
 ) -> tuple[list[Conflict], str | None]:
     """Return one page of conflicts, the open ones or those that were decided."""
     query = _conflicts().where(
-        ConflictRow.resolved_at.is_not(None) if resolved else ConflictRow.resolved_at.is_(None)
+        Record.set_aside.is_(None),
+        ConflictRow.resolved_at.is_not(None) if resolved else ConflictRow.resolved_at.is_(None),
     )
     if connection:
         query = query.where(Connection.name == connection)
@@ -163,7 +329,8 @@ def conflicts(
 
 def conflict(session: Session, conflict_id: str) -> Conflict | None:
     """Return one conflict, open or decided."""
-    row = session.execute(_conflicts().where(ConflictRow.id == conflict_id)).first()
+    query = _conflicts().where(ConflictRow.id == conflict_id, Record.set_aside.is_(None))
+    row = session.execute(query).first()
     return _conflict(*row) if row else None
 
 

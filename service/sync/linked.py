@@ -8,20 +8,11 @@ from sqlalchemy.orm import Session
 from service.store.tables import Link, Patient, PatientLink, Record
 from service.sync import links
 from service.sync.match import RECHECK
+from service.sync.match_rows import MATCHED
 from service.sync.reasons import Reason
 
 #: A record's id here, and that of its copy there.
 Copy = tuple[str, str]
-
-
-def linked(session: Session, connection_id: str) -> dict[str, str]:
-    """Return the matched patients: server id -> our id."""
-    rows = session.execute(
-        select(PatientLink.server_id, PatientLink.patient_id).where(
-            PatientLink.connection_id == connection_id, PatientLink.server_id.is_not(None)
-        )
-    )
-    return {row.server_id: row.patient_id for row in rows if row.server_id}
 
 
 def unlinked(session: Session, connection_id: str, now: datetime) -> list[str]:
@@ -32,10 +23,11 @@ def unlinked(session: Session, connection_id: str, now: datetime) -> list[str]:
             select(Patient.id)
             .outerjoin(link, (link.patient_id == Patient.id) & (link.connection_id == connection_id))
             .where(
+                Patient.merged_into.is_(None),
                 or_(
                     link.patient_id.is_(None),
-                    link.server_id.is_(None) & ~link.checked_at.between(now - RECHECK, now),
-                )
+                    (link.state != MATCHED) & ~link.checked_at.between(now - RECHECK, now),
+                ),
             )
         )
     )

@@ -1,7 +1,7 @@
 """How records stand with one server: the rows that say so, read and written many at a time."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
-from service.store.tables import Link, PatientLink, Record, ReferenceLink, Version
+from service.store.tables import Link, MovedCopy, PatientLink, Record, ReferenceLink, Version
+from service.sync import match_rows
 from service.sync.outbox import Leased
-from service.sync.project import Logical, Places, references, referred, relative
+from service.sync.project import Logical, Places, literals, referred, relative
 from service.sync.reasons import NEXT_STEPS, Reason, State
 
 #: Fewer than SQLite's limit of variables in one statement.
@@ -26,7 +27,8 @@ class Known:
     """What is known of a record's copy there.
 
     body: the copy as last seen, in its version server_version. synced_version: our version that
-    it corresponds to, None where that is not known.
+    it corresponds to, None where that is not known. is_taken_back: it is another patient's there, and
+    a person has decided that it is to be the record's again, as the record is here.
     """
 
     state: State = State.PENDING
@@ -35,6 +37,7 @@ class Known:
     body: str | None = None
     synced_version: int | None = None
     reason: str | None = None
+    is_taken_back: bool = False
 
     @cached_property
     def tree(self) -> Tree:
@@ -78,6 +81,7 @@ def jobs(session: Session, connection_id: str, rows: Iterable[Leased]) -> list[J
     found: dict[str, Job] = {}
     for some in chunks(list(by_id)):
         links = known(session, connection_id, some)
+        links |= _taken_back(session, connection_id, some, links)
         for record in session.execute(
             select(Record.id, Record.resource_type, Record.patient_id, Record.version, Record.tree).where(
                 Record.id.in_(some)
@@ -110,14 +114,43 @@ def known(session: Session, connection_id: str, record_ids: Collection[str]) -> 
     return {row[0]: Known(State(row[1]), *row[2:]) for row in rows}
 
 
+def _taken_back(
+    session: Session, connection_id: str, record_ids: Collection[str], links: Mapping[str, Known]
+) -> dict[str, Known]:
+    """Return the copies that are to be taken back from another patient, as they are there by now."""
+    rows = session.scalars(
+        select(MovedCopy).where(
+            MovedCopy.connection_id == connection_id,
+            MovedCopy.record_id.in_(record_ids),
+            MovedCopy.decision.is_not(None),
+        )
+    )
+    return {
+        row.record_id: replace(
+            links[row.record_id],
+            server_version=row.server_version,
+            body=row.body,
+            synced_version=None,
+            is_taken_back=True,
+        )
+        for row in rows
+    }
+
+
 def addresses(session: Session, connection_id: str, references: Collection[str]) -> dict[str, str]:
-    """Return where there the things are that are referred to here, both as ``Type/id``."""
+    """Return where there the things are that are referred to here, both as ``Type/id``.
+
+    A copy that became another patient's is no place to refer to.
+    """
     ids = [reference.split("/")[1] for reference in references]
     there: dict[str, str] = {}
     for some in chunks(ids):
         for row in session.execute(
             select(Link.record_id, Link.resource_type, Link.server_id).where(
-                Link.connection_id == connection_id, Link.record_id.in_(some), Link.server_id.is_not(None)
+                Link.connection_id == connection_id,
+                Link.record_id.in_(some),
+                Link.server_id.is_not(None),
+                Link.state != State.MOVED,
             )
         ):
             there[f"{row.resource_type}/{row.record_id}"] = f"{row.resource_type}/{row.server_id}"
@@ -125,35 +158,48 @@ def addresses(session: Session, connection_id: str, references: Collection[str])
             select(PatientLink.patient_id, PatientLink.server_id).where(
                 PatientLink.connection_id == connection_id,
                 PatientLink.patient_id.in_(some),
-                PatientLink.server_id.is_not(None),
+                PatientLink.state == match_rows.MATCHED,
             )
         ):
             there[f"Patient/{patient.patient_id}"] = f"Patient/{patient.server_id}"
     return there
 
 
-def places(session: Session, connection_id: str, base_url: str, bodies: Iterable[Tree]) -> Places:
-    """Return what the things are called here that a server's resources refer to."""
-    wanted = {relative(one, base_url) for body in bodies for one in references(body)}
-    ids = [one.split("/")[1] for one in wanted if one.count("/") == 1]
+def places(
+    session: Session, connection_id: str, base_url: str, patient_id: str, bodies: Iterable[Tree]
+) -> Places:
+    """Return what the things are called here to which a server's resources about a patient refer.
+
+    What is in another patient's chart is none of ours here: it stays an address of the server's.
+    """
+    referred_to = {relative(one, base_url) for body in bodies for one in literals(body)}
+    ids = [one.split("/")[1] for one in referred_to if one.count("/") == 1]
     here: dict[str, str] = {}
     logical: dict[str, Logical] = {}
     for some in chunks(ids):
         for row in session.execute(
-            select(Link.record_id, Link.resource_type, Link.server_id).where(
-                Link.connection_id == connection_id, Link.server_id.in_(some)
+            select(Link.record_id, Link.resource_type, Link.server_id)
+            .join(Record, Record.id == Link.record_id)
+            .where(
+                Link.connection_id == connection_id,
+                Link.server_id.in_(some),
+                Record.patient_id == patient_id,
             )
         ):
             here[f"{row.resource_type}/{row.server_id}"] = f"{row.resource_type}/{row.record_id}"
         for patient in session.execute(
             select(PatientLink.patient_id, PatientLink.server_id).where(
-                PatientLink.connection_id == connection_id, PatientLink.server_id.in_(some)
+                PatientLink.connection_id == connection_id,
+                PatientLink.server_id.in_(some),
+                PatientLink.state == match_rows.MATCHED,
             )
         ):
             here[f"Patient/{patient.server_id}"] = f"Patient/{patient.patient_id}"
         for named in session.scalars(
             select(ReferenceLink).where(
-                ReferenceLink.connection_id == connection_id, ReferenceLink.server_id.in_(some)
+                ReferenceLink.connection_id == connection_id,
+                ReferenceLink.server_id.in_(some),
+                ReferenceLink.patient_id.in_(("", patient_id)),
             )
         ):
             logical[f"{named.resource_type}/{named.server_id}"] = (
@@ -161,7 +207,7 @@ def places(session: Session, connection_id: str, base_url: str, bodies: Iterable
                 named.system,
                 named.value,
             )
-    return Places(base_url, here, logical)
+    return Places(base_url, here, logical, f"Patient/{patient_id}")
 
 
 def trees_of(session: Session, versions: Collection[tuple[str, int]]) -> dict[str, Tree]:
@@ -177,13 +223,19 @@ def trees_of(session: Session, versions: Collection[tuple[str, int]]) -> dict[st
     return found
 
 
-def explained(state: State, reason: Reason | None = None, outcome: Tree | None = None) -> Mapping[str, Any]:
-    """Return the columns that tell a person how it stands."""
+def explained(
+    state: State,
+    reason: Reason | None = None,
+    outcome: Tree | None = None,
+    sought: Collection[Logical] = (),
+) -> Mapping[str, Any]:
+    """Return the columns that tell a person how it stands. sought: what was looked for there, in vain."""
     return {
         "state": state,
         "reason": reason,
         "outcome": exact_json.dump(outcome) if outcome else None,
         "next_step": NEXT_STEPS[reason] if reason else None,
+        "sought": exact_json.dump([list(name) for name in sought]) if sought else None,
     }
 
 

@@ -1,224 +1,312 @@
-"""Who is who there: patients, practitioners, conditions; found by identifier, never created or guessed."""
+"""Who is who there: patients found by identifier, verified before a write; never created or guessed."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from fhir_mappings.exact_json import Tree
+from fhir_mappings.errors import Finding
+from service.errors import Conflict, InvalidContent, NotFound
 from service.fhir_answers import Failure, Found
 from service.fhir_client import FHIRClient
 from service.store.database import Database
-from service.store.tables import PatientIdentifier, PatientLink, ReferenceLink
+from service.store.tables import Link, Record
+from service.sync import match_policy, match_rows
+from service.sync.identifiers import SameSystems, carried, chunked
+from service.sync.match_policy import (
+    Basis,
+    Claim,
+    Follow,
+    Matched,
+    PatientThere,
+    Seek,
+    Unmatched,
+    Unverified,
+)
+from service.sync.match_rows import Kept, Standing
+from service.sync.patient_lookup import ConnectionFailed, PatientLookup
 from service.sync.project import Logical
 from service.sync.reasons import Reason
+from service.sync.subject_policy import subject_there
 
-#: How many identifiers one search asks for; a URL has its limits.
-CHUNK = 25
 #: How long an unmatched patient is left before a pull looks again; a push looks whenever it is due.
 RECHECK = timedelta(minutes=5)
 
-#: What is to be found there by identifier before a record that names it so is sent.
-FOUND_BY_IDENTIFIER = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Condition"})
+#: Who writes a match down that nobody here has said.
+SERVER = "server"
 
-#: A system and a value.
-Name = tuple[str, str]
+Judgement = Matched | Unmatched | Unverified
 
 
 @dataclass(frozen=True)
 class Match:
-    """One server id, or the reason why there is none."""
+    """The one to write to or refer to, or why there is none, and what was looked for.
+
+    waits: what was known still stands, but could not be verified just now.
+    """
 
     server_id: str | None = None
     reason: Reason | None = None
+    waits: bool = False
+    sought: tuple[Logical, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class MatchRules:
+    """How long a match is believed, and which systems are one."""
+
+    patients_for: timedelta = timedelta(hours=1)
+    references_for: timedelta = timedelta(days=1)
+    same_systems: SameSystems = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Matcher:
-    """Links people of ours to those of one connection."""
+    """Links the patients here to those of one connection.
 
-    def __init__(
-        self, database: Database, connection_id: str, client: FHIRClient, clock: Callable[[], datetime]
-    ) -> None:
-        self._database = database
-        self._connection_id = connection_id
-        self._client = client
-        self._clock = clock
+    takes_bundles: whether many can be read in one batch.
+    """
 
-    def patients(self, patient_ids: Collection[str]) -> dict[str, Match] | Failure:
-        """Return the match of each patient, looking again for those that had none."""
-        with self._database.read() as session:
-            known = patient_links(session, self._connection_id, patient_ids)
-            missing = [one for one in patient_ids if known.get(one, Match()).server_id is None]
-            names = _names_of(session, missing)
-        found = self._found("Patient", [name for one in missing for name in names.get(one, ())])
-        if not isinstance(found, dict):
+    database: Database
+    connection_id: str
+    base_url: str
+    client: FHIRClient
+    takes_bundles: bool
+    rules: MatchRules
+    clock: Callable[[], datetime]
+
+    def patients(self, patient_ids: Collection[str], *, at_once: bool = False) -> dict[str, Match] | Failure:
+        """Return the match of each patient, verified where it is older than is believed.
+
+        at_once: however young it is. A failure is the connection's, not a patient's.
+        """
+        lookup = self._lookup()
+        kept: dict[str, Kept] = {}
+        judged: dict[str, Judgement] = {}
+        pending = set(patient_ids)
+        try:
+            while pending:
+                with self.database.read() as session:
+                    fresh = match_rows.read(session, self.connection_id, pending)
+                kept |= fresh
+                judged |= self._judge(fresh, lookup, at_once=at_once)
+                # Who holds or claims the same Patient is looked at too, however young their match is.
+                pending, at_once = self._rivals(judged), True
+        except ConnectionFailed as stop:
+            return stop.failure
+        return self._settle(kept, judged)
+
+    def accept(self, patient_id: str, server_id: str, actor: str) -> None:
+        """Match a patient to the Patient whom a person names.
+
+        Raises InvalidContent for one who cannot be read, is not in use, or is another patient's match here.
+        """
+        lookup = self._lookup()
+        try:
+            sight = lookup.sight(server_id)
+        except ConnectionFailed:
+            raise Conflict("The server does not answer; try again later") from None
+        if not isinstance(sight, PatientThere) or not sight.is_active or sight.replaced_by is not None:
+            problem = "is no Patient there who can be read and is in use"
+            raise InvalidContent(Finding("server_id", problem, "not-found"))
+        with self.database.begin() as session:
+            kept = match_rows.read(session, self.connection_id, [patient_id])[patient_id]
+            if not kept.claim.names:
+                raise NotFound("There is no such patient here")
+            if match_rows.rivals(session, self.connection_id, [server_id]) - {patient_id}:
+                problem = "is the match of another patient here; merge the two if they are one person"
+                raise InvalidContent(Finding("server_id", problem, "business-rule"))
+            claim = Claim(kept.claim.names, server_id, (), Basis.PERSON, sight.names, is_matched=True)
+            standing = Standing(patient_id=patient_id, claim=claim)
+            match_rows.save(session, self.connection_id, [standing], actor, self.clock())
+
+    def _lookup(self) -> PatientLookup:
+        return PatientLookup(self.client, self.base_url, self.takes_bundles, self.rules.same_systems)
+
+    def _judge(self, kept: dict[str, Kept], lookup: PatientLookup, *, at_once: bool) -> dict[str, Judgement]:
+        judged: dict[str, Judgement] = {}
+        for patient_id, one in kept.items():
+            if not at_once and self._is_believed(one):
+                judged[patient_id] = Matched(PatientThere(str(one.claim.server_id), one.claim.shown))
+        claims = {patient_id: one.claim for patient_id, one in kept.items() if patient_id not in judged}
+        lookup.look_at(
+            [claim.server_id for claim in claims.values() if claim.server_id and not claim.is_stale]
+        )
+        sought: dict[str, Claim] = {}
+        for patient_id, claim in claims.items():
+            verdict = self._on_kept(claim, lookup)
+            if verdict is Seek.BY_IDENTIFIER:
+                sought[patient_id] = claim
+            else:
+                judged[patient_id] = verdict
+        hits = lookup.search({patient_id: claim.names for patient_id, claim in sought.items() if claim.names})
+        for patient_id, claim in sought.items():
+            judged[patient_id] = self._on_hits(patient_id, claim, hits.get(patient_id, []), lookup)
+        return judged
+
+    def _is_believed(self, kept: Kept) -> bool:
+        claim, now = kept.claim, self.clock()
+        # A moment that has yet to come was written by a clock that was wrong.
+        is_young = now - self.rules.patients_for < kept.checked_at <= now
+        return claim.is_matched and not claim.is_stale and is_young
+
+    def _on_kept(self, claim: Claim, lookup: PatientLookup) -> Judgement | Seek:
+        if claim.server_id is None or claim.is_stale:
+            return Seek.BY_IDENTIFIER
+        verdict = match_policy.on_kept(claim, lookup.sight(claim.server_id), self.rules.same_systems)
+        if isinstance(verdict, Follow):
+            return self._successor(claim, claim.server_id, verdict, lookup)
+        return verdict
+
+    def _successor(self, claim: Claim, server_id: str, following: Follow, lookup: PatientLookup) -> Judgement:
+        """Go from one who was merged to the one who is left."""
+        before = {server_id}
+        while True:
+            if not following.server_id or following.server_id in before:
+                return Unmatched(Reason.PATIENT_MERGED_THERE)
+            sight = lookup.sight(following.server_id)
+            before.add(following.server_id)
+            verdict = match_policy.on_successor(claim, sight, before, self.rules.same_systems)
+            if not isinstance(verdict, Follow):
+                return verdict
+            following = verdict
+
+    def _on_hits(
+        self, patient_id: str, claim: Claim, hits: list[PatientThere], lookup: PatientLookup
+    ) -> Judgement:
+        successors = []
+        for hit in hits:
+            if hit.replaced_by is not None:
+                verdict = self._successor(claim, hit.server_id, Follow(hit.replaced_by), lookup)
+                if isinstance(verdict, Unverified):
+                    return verdict
+                successors.append(verdict)
+        found = match_policy.on_search(claim, hits, successors, self.rules.same_systems)
+        if claim.server_id is None:
             return found
-        fresh = {
-            one: _only([found.get(name, ()) for name in names.get(one, ())], _PATIENT_REASONS)
-            for one in missing
-        }
-        return known | self._keep_patients(fresh) if fresh else known
-
-    def references(self, names: Collection[Logical]) -> dict[Logical, Match] | Failure:
-        """Return the match of each thing named by identifier, looking again for those that had none."""
-        with self._database.read() as session:
-            known = _reference_links(session, self._connection_id, names)
-        missing = [one for one in names if known.get(one, Match()).server_id is None]
-        matches: dict[Logical, Match] = {}
-        for resource_type in sorted({one[0] for one in missing}):
-            mine = [one for one in missing if one[0] == resource_type]
-            found = self._found(resource_type, [(one[1], one[2]) for one in mine])
-            if not isinstance(found, dict):
-                return found
-            for one in mine:
-                matches[one] = _only([found.get((one[1], one[2]), ())], _REFERENCE_REASONS)
-        self._keep_references(matches)
-        return known | matches
-
-    def _found(self, resource_type: str, names: list[Name]) -> dict[Name, set[str]] | Failure:
-        """Search for identifiers; return the ids of all that carry each."""
-        found: dict[Name, set[str]] = {}
-        for chunk in chunked(names):
-            result = self._client.search(resource_type, {"identifier": any_of(chunk), "_count": "200"})
-            if not isinstance(result, Found):
-                return result
-            for resource in result.resources:
-                for name in names_in(resource):
-                    found.setdefault(name, set()).add(resource["id"])
-        return found
-
-    def _keep_patients(self, fresh: dict[str, Match]) -> dict[str, Match]:
-        now = self._clock()
-        with self._database.begin() as session:
-            holders: dict[str | None, str] = {}
-            wanted = [match.server_id for match in fresh.values() if match.server_id]
-            for row in session.execute(
-                select(PatientLink.server_id, PatientLink.patient_id).where(
-                    PatientLink.connection_id == self._connection_id, PatientLink.server_id.in_(wanted)
-                )
-            ):
-                holders[row.server_id] = row.patient_id
-            settled: dict[str, Match] = {}
-            for patient_id, match in fresh.items():
-                if match.server_id and holders.setdefault(match.server_id, patient_id) != patient_id:
-                    match = Match(reason=Reason.IDENTIFIER_TAKEN)
-                settled[patient_id] = match
-            rows = [{"patient_id": one, **_columns(match, now)} for one, match in settled.items()]
-            self._upsert(session, PatientLink, ["patient_id", "connection_id"], rows)
-        return settled
-
-    def _upsert(
-        self,
-        session: Session,
-        table: type[PatientLink] | type[ReferenceLink],
-        key: list[str],
-        rows: list[dict[str, Any]],
-    ) -> None:
-        # Another worker may be looking for the same ones at this moment.
-        dialect_insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-        statement = dialect_insert(table)
-        changed = {name: statement.excluded[name] for name in ("server_id", "state", "reason", "checked_at")}
-        session.execute(
-            statement.on_conflict_do_update(index_elements=key, set_=changed),
-            [{**row, "connection_id": self._connection_id} for row in rows],
+        if claim.is_stale:
+            return self._on_new_evidence(claim, found, lookup)
+        copies_are_about = isinstance(found, Matched) and self._copies_are_about(
+            patient_id, found.patient.server_id
         )
+        return match_policy.on_search_for_the_gone(claim, found, copies_are_about, self.rules.same_systems)
 
-    def _keep_references(self, matches: dict[Logical, Match]) -> None:
-        if not matches:
-            return
-        now = self._clock()
-        key = ["connection_id", "resource_type", "system", "value"]
-        rows = [
-            {"resource_type": one[0], "system": one[1], "value": one[2], **_columns(match, now)}
-            for one, match in matches.items()
-        ]
-        with self._database.begin() as session:
-            self._upsert(session, ReferenceLink, key, rows)
+    def _on_new_evidence(self, claim: Claim, found: Matched | Unmatched, lookup: PatientLookup) -> Judgement:
+        assert claim.server_id is not None
+        kept = self._on_kept(replace(claim, is_stale=False), lookup)
+        if isinstance(kept, Unverified):
+            return kept
+        if not isinstance(found, Matched) and claim.basis in (Basis.PERSON, Basis.LAUNCH):
+            # It never rested on the identifiers here.
+            return kept if isinstance(kept, Matched) else found
+        is_successor = (
+            isinstance(kept, Matched)
+            and isinstance(found, Matched)
+            and kept.patient.server_id == found.patient.server_id
+        )
+        return match_policy.on_new_evidence(claim, found, is_successor)
+
+    def _copies_are_about(self, patient_id: str, server_id: str) -> bool:
+        """Tell whether all copies of a patient's records can be read there, and are about this Patient."""
+        with self.database.read() as session:
+            copies = _copies(session, self.connection_id, patient_id)
+        for resource_type, ids in copies.items():
+            for chunk in chunked(ids):
+                result = self.client.search(resource_type, {"_id": ",".join(chunk), "_count": "200"})
+                if not isinstance(result, Found):
+                    return False
+                about = {
+                    one["id"]
+                    for one in result.resources
+                    if subject_there(one, self.base_url).server_id == server_id
+                }
+                if about != set(chunk):
+                    return False
+        return True
+
+    def _rivals(self, judged: dict[str, Judgement]) -> set[str]:
+        there = {one.patient.server_id for one in judged.values() if isinstance(one, Matched)}
+        with self.database.read() as session:
+            return match_rows.rivals(session, self.connection_id, there) - judged.keys()
+
+    def _settle(self, kept: dict[str, Kept], judged: dict[str, Judgement]) -> dict[str, Match]:
+        """Write down what was seen; of two who are one there, neither is matched."""
+        claimants: dict[str, list[str]] = {}
+        for patient_id, verdict in judged.items():
+            if isinstance(verdict, Matched):
+                claimants.setdefault(verdict.patient.server_id, []).append(patient_id)
+        disputed = {server_id for server_id, patient_ids in claimants.items() if len(patient_ids) > 1}
+        matches: dict[str, Match] = {}
+        standings: list[Standing] = []
+        for patient_id, verdict in judged.items():
+            standing = self._standing(patient_id, kept[patient_id], verdict, disputed)
+            if standing is not None:
+                standings.append(standing)
+            matches[patient_id] = _match(verdict, standing)
+        if standings:
+            with self.database.begin() as session:
+                match_rows.save(session, self.connection_id, standings, SERVER, self.clock())
+        return matches
+
+    def _standing(
+        self, patient_id: str, kept: Kept, verdict: Judgement, disputed: set[str]
+    ) -> Standing | None:
+        """Return what is to be written down; None where nothing was learned."""
+        claim = kept.claim
+        if isinstance(verdict, Unverified):
+            return None
+        if isinstance(verdict, Unmatched):
+            return Standing(
+                patient_id=patient_id, claim=replace(claim, is_matched=False), reason=verdict.reason
+            )
+        there = verdict.patient
+        if there.server_id in disputed:
+            return Standing(
+                patient_id=patient_id,
+                claim=replace(claim, is_matched=False),
+                reason=Reason.TWO_HERE_ONE_THERE,
+                claimed_id=there.server_id,
+            )
+        if self._is_believed(kept) and there.server_id == claim.server_id:
+            return None
+        return Standing(patient_id=patient_id, claim=_renewed(claim, there, self.rules.same_systems))
 
 
-def token(system: str, value: str) -> str:
-    """Return an identifier as a search token (https://hl7.org/fhir/R4/search.html#escaping)."""
-    escaped = [part.replace("\\", "\\\\").replace("$", "\\$").replace(",", "\\,") for part in (system, value)]
-    return "|".join(part.replace("|", "\\|") for part in escaped)
+def _renewed(claim: Claim, there: PatientThere, same_systems: SameSystems) -> Claim:
+    """Return the claim that a matched Patient gives; what it rests on is what they show now."""
+    if there.server_id == claim.server_id:
+        earlier, basis = claim.earlier, claim.basis
+    else:
+        earlier, basis = (*claim.earlier, claim.server_id) if claim.server_id else (), None
+    shown = there.names if basis is Basis.LAUNCH else tuple(carried(there.names, claim.names, same_systems))
+    if basis is Basis.PERSON:
+        shown = claim.shown
+    return Claim(claim.names, there.server_id, earlier, basis or Basis.IDENTIFIER, shown, is_matched=True)
 
 
-def any_of(names: Iterable[Name]) -> str:
-    """Return the search for any of some identifiers."""
-    return ",".join(token(*name) for name in names)
+def _match(verdict: Judgement, standing: Standing | None) -> Match:
+    if isinstance(verdict, Unverified):
+        return Match(reason=verdict.reason, waits=True)
+    if standing is not None and not standing.claim.is_matched:
+        sought = tuple(("Patient", system, value) for system, value in standing.claim.names)
+        return Match(reason=standing.reason, sought=sought)
+    assert isinstance(verdict, Matched)
+    return Match(verdict.patient.server_id)
 
 
-def chunked(items: list[Any]) -> Iterable[list[Any]]:
-    """Cut a list into what one search can ask for."""
-    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
-
-
-def if_none_exist(name: Name) -> str:
-    """Return the condition under which a create may create."""
-    return f"identifier={quote(token(*name), safe='')}"
-
-
-def names_in(resource: Tree) -> list[Name]:
-    """Return the business identifiers of a resource; some types have one, most a list."""
-    identifiers: Any = resource.get("identifier")
-    return [
-        (one.get("system") or "", one["value"])
-        for one in (identifiers if isinstance(identifiers, list) else [identifiers])
-        if isinstance(one, dict) and isinstance(one.get("value"), str)
-    ]
-
-
-def patient_links(session: Session, connection_id: str, patient_ids: Collection[str]) -> dict[str, Match]:
-    """Return what is known of patients' matches."""
+def _copies(session: Session, connection_id: str, patient_id: str) -> dict[str, list[str]]:
     rows = session.execute(
-        select(PatientLink.patient_id, PatientLink.server_id, PatientLink.reason).where(
-            PatientLink.connection_id == connection_id, PatientLink.patient_id.in_(patient_ids)
+        select(Link.resource_type, Link.server_id)
+        .join(Record, Record.id == Link.record_id)
+        .where(
+            Link.connection_id == connection_id,
+            Link.server_id.is_not(None),
+            Record.patient_id == patient_id,
         )
     )
-    return {row.patient_id: Match(row.server_id, Reason(row.reason) if row.reason else None) for row in rows}
-
-
-def _reference_links(
-    session: Session, connection_id: str, names: Collection[Logical]
-) -> dict[Logical, Match]:
-    rows = session.scalars(
-        select(ReferenceLink).where(
-            ReferenceLink.connection_id == connection_id, ReferenceLink.value.in_([one[2] for one in names])
-        )
-    )
-    links = {
-        (row.resource_type, row.system, row.value): Match(
-            row.server_id, Reason(row.reason) if row.reason else None
-        )
-        for row in rows
-    }
-    return {name: links[name] for name in names if name in links}
-
-
-def _names_of(session: Session, patient_ids: Collection[str]) -> dict[str, list[Name]]:
-    names: dict[str, list[Name]] = {}
-    for row in session.scalars(
-        select(PatientIdentifier).where(PatientIdentifier.patient_id.in_(patient_ids))
-    ):
-        names.setdefault(row.patient_id, []).append((row.system, row.value))
-    return names
-
-
-def _only(found: Iterable[Collection[str]], reasons: tuple[Reason, Reason]) -> Match:
-    ids = {server_id for one in found for server_id in one}
-    if len(ids) == 1:
-        return Match(next(iter(ids)))
-    return Match(reason=reasons[bool(ids)])
-
-
-_PATIENT_REASONS = (Reason.NO_PATIENT_THERE, Reason.SEVERAL_PATIENTS_THERE)
-_REFERENCE_REASONS = (Reason.NOT_FOUND_THERE, Reason.SEVERAL_FOUND_THERE)
-
-
-def _columns(match: Match, now: datetime) -> Mapping[str, Any]:
-    state = "matched" if match.server_id else "unmatched"
-    return {"server_id": match.server_id, "state": state, "reason": match.reason, "checked_at": now}
+    copies: dict[str, list[str]] = {}
+    for row in rows:
+        copies.setdefault(row.resource_type, []).append(str(row.server_id))
+    return copies

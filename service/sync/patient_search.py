@@ -7,9 +7,10 @@ from sqlalchemy import func, select
 from service.fhir_answers import Cause, Failure, Found, Unknown
 from service.store.tables import Link, PatientLink, Record
 from service.sync.desk import Desk
+from service.sync.match_rows import MATCHED
 from service.sync.plan import Method
-from service.sync.project import relative, subject_of
 from service.sync.reasons import Reason, State
+from service.sync.subject_policy import subject_there
 
 #: So few are asked alone rather than first finding out whether they have to be.
 FEW = 2
@@ -99,7 +100,11 @@ class PatientSearch:
                     (PatientLink.patient_id == Record.patient_id)
                     & (PatientLink.connection_id == Link.connection_id),
                 )
-                .where(Link.connection_id == self._desk.connection_id, Link.state == State.SYNCED)
+                .where(
+                    Link.connection_id == self._desk.connection_id,
+                    Link.state == State.SYNCED,
+                    PatientLink.state == MATCHED,
+                )
                 .group_by(Link.resource_type)
                 .having(first < last)
                 .order_by(Link.resource_type)
@@ -108,4 +113,5 @@ class PatientSearch:
         return (row[0], [f"Patient/{row[1]}", f"Patient/{row[2]}"]) if row else None
 
     def _patients_in(self, page: Found) -> set[str]:
-        return {relative(subject_of(one) or "", self._desk.base_url) for one in page.resources}
+        subjects = (subject_there(one, self._desk.base_url).server_id for one in page.resources)
+        return {f"Patient/{server_id}" for server_id in subjects if server_id}

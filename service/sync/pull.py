@@ -1,19 +1,20 @@
 """There to here: what changed on a server for linked patients, page by page, the watermark last."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
 
-from service.fhir_answers import Answered, Failure, Found, Refused
-from service.sync import linked, links
+from service.fhir_answers import Failure, Found, Refused
+from service.sync import linked, match_rows
 from service.sync.arriving import Arrivals
 from service.sync.desk import TYPES, Desk
+from service.sync.identifiers import chunked
 from service.sync.linked import Copy
-from service.sync.match import chunked
 from service.sync.patient_search import PatientSearch
-from service.sync.plan import Method, Step
-from service.sync.reasons import Reason, State
+from service.sync.plan import Method
+from service.sync.reasons import Reason
+from service.sync.subjects import Subjects
 from service.sync.watermarks import Watermarks, is_skewed
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,7 @@ class Pull:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._subjects = Subjects(desk.matcher())
         self._search = PatientSearch(desk)
         self._marks = Watermarks(desk.database, desk.connection_id, desk.clock)
         #: Server id -> our id.
@@ -37,25 +39,34 @@ class Pull:
         #: Server ids of those not read as a whole yet, and of those whom a search was not answered of.
         self._fresh: list[str] = []
         self._unread: set[str] = set()
+        #: Our ids of those of whom something could not be judged now.
+        self._unsettled: set[str] = set()
 
     def run(self) -> None:
         """Read what is new, type by type; a patient that is new here is read as a whole."""
         self._match()
         marks = self._marks.read()
         with self._desk.database.read() as session:
-            self._patients = linked.linked(session, self._desk.connection_id)
+            self._patients = match_rows.matched_patients(session, self._desk.connection_id)
         self._fresh = [one for one in self._patients if f"Patient/{one}" not in marks]
+        try:
+            complete = self._read_all(marks)
+            read = [one for one in self._fresh if one not in self._unread]
+            if complete and read:
+                self._marks.move([f"Patient/{one}" for one in read], None)
+        finally:
+            again = {there for there, here in self._patients.items() if here in self._unsettled}
+            self._marks.drop(f"Patient/{one}" for one in again | self._unread)
+
+    def _read_all(self, marks: Mapping[str, str]) -> bool:
+        """Read all types; tell whether new patients count as read."""
         complete = True
         for resource_type in TYPES:
             if self._desk.report.problem or not self._patients:
-                return
+                return False
             if self._desk.capabilities.of(resource_type).can_search:
                 complete &= self._type(resource_type, marks.get(resource_type))
-        read = [one for one in self._fresh if one not in self._unread]
-        if complete and read:
-            self._marks.move([f"Patient/{one}" for one in read], None)
-        for one in self._unread.difference(self._fresh):
-            self._marks.drop(f"Patient/{one}")
+        return complete
 
     def _match(self) -> None:
         """Look for patients that were not looked for yet, or long ago without success."""
@@ -89,7 +100,7 @@ class Pull:
         if is_lasting and self._fresh:
             # They do not wait for a search that nobody is answered; once it is, it begins with everybody.
             self._unread.intersection_update(before)
-            self._marks.drop(resource_type)
+            self._marks.drop([resource_type])
         return is_lasting
 
     def _snapshot(
@@ -101,7 +112,8 @@ class Pull:
         self._search.unanswered.clear()
         for chunk in chunked(list(server_ids)):
             seen: set[str] = set()
-            moment, failure = self._read(resource_type, self._search.pages(resource_type, chunk, {}), seen)
+            pages = self._search.pages(resource_type, chunk, {})
+            moment, failure = self._read(resource_type, pages, seen, chunk)
             started = started or moment
             if failure is None:
                 failure = self._ask_after_missing(resource_type, [self._patients[one] for one in chunk], seen)
@@ -119,7 +131,7 @@ class Pull:
                 return started, failure
         self._search.unanswered.clear()
         pages = self._search.pages(resource_type, self._patients, more)
-        started, failure = self._read(resource_type, pages, set())
+        started, failure = self._read(resource_type, pages, set(), self._patients)
         return started, self._of_all(failure)
 
     def _of_all(self, failure: Failure | None) -> Failure | None:
@@ -146,10 +158,17 @@ class Pull:
         return self._ask_after(resource_type, copies)
 
     def _read(
-        self, resource_type: str, pages: Iterable[Found | Failure], seen: set[str]
+        self,
+        resource_type: str,
+        pages: Iterable[Found | Failure],
+        seen: set[str],
+        patients: Collection[str] = (),
     ) -> tuple[datetime, Failure | None]:
-        """Take in all pages of a search; return the server's time as it began, and what failed of it."""
-        arrivals = Arrivals(self._desk, self._patients)
+        """Take in all pages of a search; return the server's time as it began, and what failed of it.
+
+        patients: server ids of those who were searched for, if anybody was.
+        """
+        arrivals = Arrivals(self._desk, self._subjects, self._patients, patients)
         began = self._desk.clock()
         started: datetime | None = None
         failure: Failure | None = None
@@ -163,6 +182,7 @@ class Pull:
             resources = [one for one in page.resources if one["resourceType"] == resource_type]
             seen.update(one["id"] for one in resources)
             arrivals.take(resources)
+            self._unsettled |= arrivals.unsettled
         return started or began, failure
 
     def _look_at_clock(self, server_time: datetime | None) -> None:
@@ -177,7 +197,7 @@ class Pull:
     def _ask_after_missing(
         self, resource_type: str, patient_ids: list[str], seen: set[str]
     ) -> Failure | None:
-        """Read directly what a search did not show: only that tells a deletion from a gap."""
+        """Read directly what a search for some patients did not show."""
         with self._desk.database.read() as session:
             missing = linked.copies_not_in(
                 session, self._desk.connection_id, resource_type, patient_ids, seen
@@ -186,24 +206,9 @@ class Pull:
 
     def _ask_after(self, resource_type: str, missing: list[Copy]) -> Failure | None:
         """Read copies that may be gone; return what keeps it from being told of all of them."""
-        gone = []
-        failure: Failure | None = None
-        for record_id, server_id in missing:
-            outcome = self._desk.client.read(resource_type, server_id)
-            if isinstance(outcome, Answered):
-                continue
-            following = self._desk.next_step(Method.READ, outcome)
-            if following.step is Step.GONE and isinstance(outcome, Refused):
-                columns = links.explained(State.REJECTED, Reason.GONE_THERE, outcome.outcome)
-                gone.append({"record_id": record_id, "resource_type": resource_type, **columns})
-            elif following.pause or not isinstance(outcome, Refused):
-                failure = outcome
-                break
-            # Else this one alone is not shown to us, which says nothing of whether it is there.
-        if gone:
-            self._desk.report.rejected += len(gone)
-            with self._desk.database.begin() as session:
-                links.save(session, self._desk.connection_id, self._desk.clock(), gone)
+        arrivals = Arrivals(self._desk, self._subjects, self._patients, ())
+        failure = arrivals.ask_after(resource_type, missing)
+        self._unsettled |= arrivals.unsettled
         return failure
 
     def _fail(self, failure: Failure) -> None:

@@ -1,22 +1,24 @@
 """Here to there: the outbox of one connection, each record exactly once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fhir_mappings.exact_json import Tree
+from service.chart.ownership import named_patients
 from service.fhir_answers import Failure
 from service.store.deployment import identifier_system
 from service.store.tables import Version
 from service.sync import links, outbox
 from service.sync.desk import TYPES, Desk
 from service.sync.links import Job
-from service.sync.match import FOUND_BY_IDENTIFIER, Match
+from service.sync.match import Match
 from service.sync.order import in_order
 from service.sync.plan import Method
-from service.sync.project import Addresses, Logical, named
+from service.sync.project import Addresses, Logical, Wanted, named, wanted
 from service.sync.reasons import Reason, State
+from service.sync.reference_match import FOUND_BY_IDENTIFIER
 from service.sync.resolving import Resolver
 from service.sync.sending import Sender
 from service.sync.verdict import Book, Verdict, When
@@ -83,11 +85,15 @@ class Push:
         self._drop(rows, jobs, strangers)
         jobs = [job for job in jobs if job.record_id not in strangers and job.resource_type in TYPES]
         jobs = self._undisputed(jobs)
-        jobs = self._of_matched_patients(jobs)
-        names = self._names(jobs)
+        registered = self._registered(jobs)
+        people = self._people(jobs, registered)
+        if people is None:
+            return set()
+        jobs = self._of_matched_patients(jobs, people)
+        names = self._names(jobs, people, registered)
         jobs = self._of_matched_names(jobs, names)
-        addresses = self._addresses(jobs, names)
-        resolver = Resolver(self._desk, self._book, self._system, addresses.there)
+        addresses = self._addresses(jobs, people, names)
+        resolver = Resolver(self._desk, self._book, self._system)
         jobs = self._certain(jobs, resolver)
         sender = Sender(self._desk, self._book, resolver, self._system, addresses, self._bases(jobs))
         sender.send(_groups(jobs))
@@ -103,57 +109,77 @@ class Push:
 
     def _undisputed(self, jobs: list[Job]) -> list[Job]:
         """Leave out what waits for a person's decision; deciding puts it in the outbox again."""
-        disputed = [job for job in jobs if job.known.state is State.CONFLICT]
+        disputed = [job for job in jobs if job.known.state in _DECIDED_BY_PEOPLE]
         self._book.settle(
-            Verdict(job, State.CONFLICT, When.NEVER, Reason.CHANGED_ON_BOTH_SIDES) for job in disputed
+            Verdict(job, job.known.state, When.NEVER, _DECIDED_BY_PEOPLE[job.known.state]) for job in disputed
         )
-        return [job for job in jobs if job not in disputed]
+        return [job for job in jobs if job.known.state not in _DECIDED_BY_PEOPLE]
 
-    def _of_matched_patients(self, jobs: list[Job]) -> list[Job]:
-        patients = {job.patient_id for job in jobs if job.patient_id}
-        found = self._desk.matcher().patients(patients)
-        if not isinstance(found, dict):
-            self._put_off(jobs, Method.SEARCH, found)
-            return []
-        verdicts = []
-        matched = []
+    def _people(self, jobs: list[Job], registered: Mapping[Logical, str]) -> dict[str, Match] | None:
+        """Return the matches of all patients to whom something is about to be written, or who are named."""
+        subjects = {job.patient_id for job in jobs if job.patient_id}
+        referred = {address.partition("/") for job in jobs for address in job.references}
+        named_too = {patient_id for kind, _, patient_id in referred if kind == "Patient"}
+        people = self._desk.matcher().patients(subjects | named_too | set(registered.values()))
+        if isinstance(people, dict):
+            return people
+        self._put_off(jobs, Method.SEARCH, people)
+        return None
+
+    def _of_matched_patients(self, jobs: list[Job], people: Mapping[str, Match]) -> list[Job]:
+        """Leave out what is about a patient who is not matched, or could not be verified just now."""
+        verdicts, matched = [], []
         for job in jobs:
-            match = found.get(job.patient_id, _NOBODY) if job.patient_id else _NOBODY
+            match = people.get(job.patient_id, _NOBODY) if job.patient_id else _NOBODY
             if match.server_id:
                 matched.append(job)
             else:
-                verdicts.append(Verdict(job, State.UNMATCHED, When.LATER, match.reason))
+                verdicts.append(_unmatched(job, match, match.sought))
         self._book.settle(verdicts)
         return matched
 
-    def _names(self, jobs: list[Job]) -> dict[Logical, Match]:
-        """Return the matches of what the records refer to by identifier alone."""
-        names = {name for job in jobs for name in named(job.tree)}
-        found = self._desk.matcher().references(names)
-        if isinstance(found, dict):
-            return found
-        self._put_off([job for job in jobs if named(job.tree)], Method.SEARCH, found)
-        return {}
-
-    def _of_matched_names(self, jobs: list[Job], names: dict[Logical, Match]) -> list[Job]:
-        """Leave out what refers to a person or condition that is not there, or there more than once."""
-        matched, verdicts = [], []
-        for job in jobs:
-            wanted = {name for name in named(job.tree) - _named_there(job) if name[0] in FOUND_BY_IDENTIFIER}
-            missing = next((name for name in sorted(wanted) if not names.get(name, _UNASKED).server_id), None)
-            if missing is None:
-                matched.append(job)
-            elif missing in names:
-                verdicts.append(Verdict(job, State.UNMATCHED, When.LATER, names[missing].reason))
-        self._book.settle(verdicts)
-        return matched
-
-    def _addresses(self, jobs: list[Job], names: dict[Logical, Match]) -> Addresses:
-        logical = {name: f"{name[0]}/{one.server_id}" for name, one in names.items() if one.server_id}
-        wanted = {reference for job in jobs for reference in job.references}
-        wanted |= {job.local for job in jobs} | {f"Patient/{job.patient_id}" for job in jobs}
+    def _registered(self, jobs: list[Job]) -> dict[Logical, str]:
+        """Return whom of our patients the records name by identifier alone."""
+        names = {name for job in jobs for name in named(job.tree) if name[0] == "Patient"}
         with self._desk.database.read() as session:
-            there = links.addresses(session, self._desk.connection_id, wanted)
+            owners = named_patients(session, {(system, value) for _, system, value in names})
+        return {name: owners[name[1:]] for name in names if name[1:] in owners}
+
+    def _names(
+        self, jobs: list[Job], people: Mapping[str, Match], registered: Mapping[Logical, str]
+    ) -> dict[Wanted, Match]:
+        """Return the matches of what the records refer to by identifier alone."""
+        names = {one for job in jobs for one in _wanted(job) if one[1] not in registered}
+        patients = {patient_id: match.server_id for patient_id, match in people.items() if match.server_id}
+        matches = self._desk.reference_matcher().references(names, patients)
+        if not isinstance(matches, dict):
+            self._put_off([job for job in jobs if named(job.tree)], Method.SEARCH, matches)
+            return {}
+        return matches | {wanted("", name): people[here] for name, here in registered.items()}
+
+    def _of_matched_names(self, jobs: list[Job], names: Mapping[Wanted, Match]) -> list[Job]:
+        """Leave out what refers to a person or condition that is not there, or there more than once."""
+        verdicts, matched = [], []
+        for job in jobs:
+            there = _named_there(job)
+            sought = {one for one in _wanted(job) if one[1] not in there and one[1][0] in FOUND_BY_IDENTIFIER}
+            missing = sorted(one for one in sought if not names.get(one, _UNASKED).server_id)
+            if not missing:
+                matched.append(job)
+            elif all(one in names for one in missing):
+                verdicts.append(_unmatched(job, names[missing[0]], [name for _, name in missing]))
+        self._book.settle(verdicts)
+        return matched
+
+    def _addresses(
+        self, jobs: list[Job], people: Mapping[str, Match], names: Mapping[Wanted, Match]
+    ) -> Addresses:
+        logical = {one: f"{one[1][0]}/{match.server_id}" for one, match in names.items() if match.server_id}
+        references = {reference for job in jobs for reference in job.references}
+        references |= {job.local for job in jobs} | {f"Patient/{job.patient_id}" for job in jobs}
+        nobody = {f"Patient/{patient_id}" for patient_id, match in people.items() if not match.server_id}
+        with self._desk.database.read() as session:
+            there = links.addresses(session, self._desk.connection_id, references - nobody)
         return Addresses(self._desk.base_url, there, logical)
 
     def _certain(self, jobs: list[Job], resolver: Resolver) -> list[Job]:
@@ -184,12 +210,28 @@ class Push:
             return links.trees_of(session, versions)
 
     def _put_off(self, jobs: list[Job], method: Method, outcome: Failure) -> None:
-        resolver = Resolver(self._desk, self._book, self._system, {})
+        resolver = Resolver(self._desk, self._book, self._system)
         self._book.settle(resolver.failed(jobs, method, outcome))
 
 
 _NOBODY = Match(reason=Reason.NO_PATIENT_HERE)
 _UNASKED = Match()
+
+#: States that a person ends, and why.
+_DECIDED_BY_PEOPLE = {
+    State.CONFLICT: Reason.CHANGED_ON_BOTH_SIDES,
+    State.MOVED: Reason.OTHER_PATIENT_THERE,
+    State.HELD: Reason.LET_GO,
+}
+
+
+def _unmatched(job: Job, match: Match, sought: Iterable[Logical]) -> Verdict:
+    state = State.PENDING if match.waits else State.UNMATCHED
+    return Verdict(job, state, When.LATER, match.reason, sought=tuple(sought))
+
+
+def _wanted(job: Job) -> set[Wanted]:
+    return {wanted(job.patient_id or "", name) for name in named(job.tree)}
 
 
 def _named_there(job: Job) -> set[Logical]:

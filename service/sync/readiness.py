@@ -9,7 +9,7 @@ from service.sync import bundles
 from service.sync.desk import Desk
 from service.sync.drafting import Draft, draft
 from service.sync.links import Job
-from service.sync.project import Addresses, Logical
+from service.sync.project import Addresses, Wanted
 from service.sync.reasons import Reason, State
 from service.sync.verdict import Book, Verdict, When, rejected
 
@@ -26,7 +26,7 @@ class Readiness:
         self._desk = desk
         self._book = book
         self._system = system
-        self._logical: Mapping[Logical, str] = addresses.logical
+        self._logical: Mapping[Wanted, str] = addresses.logical
         self._bases = bases
         self.there = dict(addresses.there)
         #: Records that refer to what is not there yet.

@@ -1,6 +1,7 @@
 """What one run did with one connection, in numbers."""
 
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass
@@ -17,6 +18,7 @@ class Report:
     merged: int = 0
     adopted: int = 0
     conflicts: int = 0
+    moved: int = 0
     rejected: int = 0
     unmatched: int = 0
     unknown: int = 0
@@ -29,6 +31,10 @@ class Report:
     def counts(self) -> dict[str, int]:
         """Return the counts by name."""
         return {one.name: value for one in fields(self) if isinstance(value := getattr(self, one.name), int)}
+
+    def as_fields(self) -> dict[str, Any]:
+        """Return what of it a log line tells."""
+        return {**self.counts(), "problem": self.problem, "problems": self.problems}
 
     def add_problem(self, reason: str) -> bool:
         """Note what the run goes on after, once; tell whether it is new."""

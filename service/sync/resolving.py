@@ -1,21 +1,25 @@
 """What became of a record there, asked before it is sent again: search, adopt, catch up."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Set
 from typing import Any
 
 import structlog
 
 from fhir_mappings.exact_json import Tree
+from fhir_mappings.references import Name, names_of
 from service.errors import Unavailable
 from service.fhir_answers import Answered, Cause, Failure, Found, Outcome, Unknown, version_of
 from service.sync import links
 from service.sync.desk import Desk
 from service.sync.drafting import identity
+from service.sync.identifiers import token
 from service.sync.links import Job, Known
-from service.sync.match import Name, names_in, token
 from service.sync.plan import Method, Next, Step
-from service.sync.project import Places, relative, subject_of, to_here
+from service.sync.project import Places, to_here
 from service.sync.reasons import Reason, State
+from service.sync.subject_policy import About, Moved
+from service.sync.subject_policy import Verdict as SubjectVerdict
+from service.sync.subjects import Copy, Later, Subjects
 from service.sync.taking import FIRST, current
 from service.sync.verdict import Book, Seen, Verdict, When, after_failure, rejected
 
@@ -25,12 +29,11 @@ log = structlog.get_logger(__name__)
 class Resolver:
     """Asks one server what it holds of ours. Nothing is asked of a cache (FHIRClient.search)."""
 
-    def __init__(self, desk: Desk, book: Book, system: str, there: Mapping[str, str]) -> None:
-        """there: where the patients of the records are, among others."""
+    def __init__(self, desk: Desk, book: Book, system: str) -> None:
         self._desk = desk
         self._book = book
         self._system = system
-        self._there = there
+        self._subjects = Subjects(desk.matcher())
 
     def absent(self, jobs: Iterable[Job]) -> list[Job]:
         """Return the records that surely are not there; the others are settled or put off."""
@@ -78,7 +81,7 @@ class Resolver:
                 # It may be one of ours; what is not seen here cannot be said to be absent.
                 failures.update(dict.fromkeys(mine, _UNREADABLE))
             for body in page.resources:
-                for name in copies.keys() & set(names_in(body)):
+                for name in copies.keys() & set(names_of(body)):
                     copies[name][body["id"]] = body
         return {
             name: list(bodies.values()) if bodies or name not in failures else failures[name]
@@ -87,7 +90,10 @@ class Resolver:
 
     def adopt(self, job: Job, body: Tree) -> Verdict:
         """Take a resource that carries a record's identifier for its copy."""
-        if not self._is_of_same_patient(job, body):
+        subject = self._subject(job, body)
+        if subject is Later.NOT_VERIFIED:
+            return _unverified(job)
+        if subject != About(str(job.patient_id)):
             return rejected(job, Reason.IDENTIFIER_TAKEN)
         version = version_of(body)
         if version is not None and version in FIRST:
@@ -105,6 +111,8 @@ class Resolver:
         if self._desk.report.problem and refusal is None:
             return None
         outcome = self._desk.client.read(job.resource_type, job.known.server_id)
+        if isinstance(outcome, Answered) and (outcome.body or {}).get("id") != job.known.server_id:
+            outcome = Unknown(Cause.OTHER_RESOURCE, "another resource was shown than the one asked for")
         if not isinstance(outcome, Answered):
             return self.failed([job], Method.READ, outcome)[0]
         assert outcome.body is not None
@@ -127,10 +135,15 @@ class Resolver:
 
     def take_in(self, job: Job, body: Tree) -> Verdict:
         """Merge the copy as it is now into the record, and say how that leaves the push."""
+        subject = self._subject(job, body)
+        if subject is Later.NOT_VERIFIED:
+            return _unverified(job)
         taking = self._desk.taking()
         try:
             with self._desk.database.begin() as session:
-                if job.is_create and version_of(body) is not None:
+                if isinstance(subject, Moved):
+                    taken = taking.moved(session, job.record_id, body, subject.there)
+                elif job.is_create and version_of(body) is not None:
                     taken = taking.adopt(session, current(session, job.record_id), body)
                 else:
                     if job.is_create:
@@ -147,13 +160,21 @@ class Resolver:
         if taken.state is State.CONFLICT:
             self._desk.report.conflicts += 1
             return Verdict(job, State.CONFLICT, When.NEVER, Reason.CHANGED_ON_BOTH_SIDES)
+        if taken.state is State.MOVED:
+            self._desk.report.moved += 1
+            return Verdict(job, State.MOVED, When.NEVER, Reason.OTHER_PATIENT_THERE)
         self._desk.report.merged += taken.changed
         return Verdict(job, State.PENDING, When.NOW)
 
-    def _is_of_same_patient(self, job: Job, body: Tree) -> bool:
-        theirs = subject_of(body)
-        mine = self._there.get(f"Patient/{job.patient_id}")
-        return theirs is not None and relative(theirs, self._desk.base_url) == mine
+    def _subject(self, job: Job, body: Tree) -> SubjectVerdict | Later:
+        # A copy that is to be taken back was last seen as another patient's.
+        is_seen = job.known.body is not None and not job.known.is_taken_back
+        last_seen = job.known.tree if is_seen else None
+        return self._subjects.judge({job.record_id: Copy(body, job.patient_id, last_seen)})[job.record_id]
+
+
+def _unverified(job: Job) -> Verdict:
+    return Verdict(job, State.PENDING, When.LATER, Reason.PATIENT_NOT_VERIFIED)
 
 
 def is_as_seen(known: Known, body: Tree, etag: str | None = None) -> bool:

@@ -13,15 +13,15 @@ from service.sync.desk import Desk
 from service.sync.drafting import Draft, without_cycle
 from service.sync.flight import Flight
 from service.sync.hearing import Hearing, method_of
+from service.sync.identifiers import if_none_exist
 from service.sync.links import Job
-from service.sync.match import if_none_exist
 from service.sync.packs import Group, jobs_of, packed
 from service.sync.plan import Method, Step
-from service.sync.project import Addresses
+from service.sync.project import Addresses, named, wanted
 from service.sync.readiness import Readiness
-from service.sync.reasons import Reason
+from service.sync.reasons import Reason, State
 from service.sync.resolving import Resolver
-from service.sync.verdict import Book, Verdict, rejected
+from service.sync.verdict import Book, Verdict, When, rejected
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +55,8 @@ class Sender:
         self._hearing = Hearing(desk, resolver)
         self._system = system
         self._readiness = Readiness(desk, book, system, addresses, bases)
+        self._references = desk.reference_matcher()
+        self._started = desk.clock()
         self._sent: _Sent | None = None
         #: Whether the server takes several records in one request, as far as it has not refused it.
         self._takes_bundles = True
@@ -272,8 +274,16 @@ class Sender:
         return kept
 
     def _settle(self, verdicts: list[Verdict]) -> None:
+        verdicts = [self._with_second_look(one) for one in verdicts]
         self._book.settle(verdicts)
         self._readiness.learn(verdicts)
+
+    def _with_second_look(self, verdict: Verdict) -> Verdict:
+        """Send a refused record once more where what it names by identifier was not found just now."""
+        names = {wanted(verdict.job.patient_id or "", name) for name in named(verdict.job.tree)}
+        if verdict.reason is Reason.REFUSED and names and self._references.expire(names, self._started):
+            return Verdict(verdict.job, State.PENDING, When.NOW)
+        return verdict
 
 
 def _kept(groups: list[Group], drafts: list[Draft]) -> list[Group]:

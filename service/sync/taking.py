@@ -1,7 +1,7 @@
 """What changed there, taken in here: carried over, merged, or recorded as a conflict."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 from fhir_mappings import exact_json, r4
 from fhir_mappings.exact_json import Tree
 from service.chart import Chart
+from service.chart.ownership import Origin
+from service.chart.writes import Change
 from service.fhir_answers import version_of
 from service.store.tables import ConflictRow, OutboxRow, Record
-from service.sync import links, outbox
+from service.sync import links, moved, outbox
 from service.sync.links import Known
 from service.sync.merge import Merged
-from service.sync.project import to_here
+from service.sync.project import Places, to_here
 from service.sync.reasons import Reason, State
 from service.sync.reconcile import reconcile, unreadable
 
@@ -56,11 +58,12 @@ class Taking:
         self._clock = clock
 
     def newer(self, session: Session, record_id: str, body: Tree) -> Taken:
-        """Take in a version of a linked record that is newer than the one we know."""
+        """Take in a version of a linked record that is newer than the one we know, and about its patient."""
         ours = current(session, record_id)
         known = links.known(session, self._connection_id, [record_id])[record_id]
+        moved.come_back(session, self._chart, self._connection_id, record_id)
         seen = [body, known.tree] if known.body else [body]
-        places = links.places(session, self._connection_id, self._base_url, seen)
+        places = self._places(session, ours, seen)
         conflict = open_conflict(session, record_id, self._connection_id)
         there = to_here(body, places, record_id)
         if conflict is not None:
@@ -106,6 +109,15 @@ class Taking:
         links.save(session, self._connection_id, self._clock(), [row])
         return self.newer(session, ours.record_id, body)
 
+    def moved(self, session: Session, record_id: str, body: Tree, there: str | None) -> Taken:
+        """Set a copy aside that is another patient's there by now; there: that Patient's id."""
+        moved.set_aside(session, self._chart, self._connection_id, record_id, body, there, self._clock())
+        return Taken(State.MOVED)
+
+    def _places(self, session: Session, ours: Ours, bodies: Iterable[Tree]) -> Places:
+        assert ours.patient_id is not None
+        return links.places(session, self._connection_id, self._base_url, ours.patient_id, bodies)
+
     def _before(self, session: Session, ours: Ours, known: Known, there_before: Tree) -> Tree:
         if known.synced_version is None:
             return there_before
@@ -125,15 +137,16 @@ class Taking:
     ) -> Taken:
         version, changed = ours.version, merged.here != ours.tree
         if changed:
-            entry = self._chart.absorb(
-                session,
-                merged.here,
-                record_id=ours.record_id,
-                patient_id=ours.patient_id,
+            assert ours.patient_id is not None
+            change = Change(
                 actor=self._actor,
                 action="merge" if edited else "pull",
-                enqueue=True,
-                but=self._connection_id,
+                at=self._clock(),
+                origin=Origin.SERVER,
+                except_connection=self._connection_id,
+            )
+            entry = self._chart.save_from_server(
+                session, merged.here, ours.patient_id, change, record_id=ours.record_id
             )
             version = entry.version
         settled = merged.there == there

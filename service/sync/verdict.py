@@ -16,9 +16,10 @@ from fhir_mappings.exact_json import Tree
 from service.fhir_answers import Outcome, Refused
 from service.store.database import Database
 from service.store.tables import Link
-from service.sync import links, outbox
+from service.sync import links, moved, outbox
 from service.sync.links import Job
 from service.sync.plan import BACKOFF_SECONDS, Next, Step, backoff_seconds, retry_after_seconds
+from service.sync.project import Logical
 from service.sync.reasons import Reason, State
 from service.sync.report import Report
 
@@ -55,6 +56,7 @@ class Verdict:
     outcome: Tree | None = None
     seen: Seen | None = None
     retry_after: str | None = None
+    sought: tuple[Logical, ...] = ()
 
 
 def synced(job: Job, seen: Seen) -> Verdict:
@@ -135,6 +137,7 @@ class Book:
             # A lease that ran out is another worker's by now, and so is the last word.
             kept = self._one_record_each(session, [one for one in verdicts if one.job.record_id in ours])
             links.save(session, self._connection_id, now, [_columns(one) for one in kept])
+            moved.forget(session, self._connection_id, [one.job for one in kept if _is_back(one)])
             self._dismiss(session, kept, now)
         for one in kept:
             self._count(one)
@@ -188,6 +191,11 @@ class Book:
             self._report.adopted += 1
 
 
+def _is_back(verdict: Verdict) -> bool:
+    """Tell whether a copy that was another patient's was written back."""
+    return verdict.job.known.is_taken_back and verdict.state is State.SYNCED
+
+
 def _mark(job: Job) -> dict[str, Any]:
     return {"record_id": job.record_id, "resource_type": job.resource_type, "state": State.UNKNOWN}
 
@@ -196,7 +204,7 @@ def _columns(verdict: Verdict) -> dict[str, Any]:
     columns = {
         "record_id": verdict.job.record_id,
         "resource_type": verdict.job.resource_type,
-        **links.explained(verdict.state, verdict.reason, verdict.outcome),
+        **links.explained(verdict.state, verdict.reason, verdict.outcome, verdict.sought),
     }
     seen = verdict.seen
     if seen is None:

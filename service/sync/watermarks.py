@@ -7,6 +7,7 @@ from sqlalchemy import delete, select
 
 from service.store.database import Database
 from service.store.tables import Watermark
+from service.sync.links import chunks
 
 #: A large transaction can show up this long after it was dated (and clocks of a cluster differ).
 OVERLAP = timedelta(minutes=2)
@@ -62,14 +63,18 @@ class Watermarks:
                 elif mark.since < moment or self._is_void(mark.since):
                     mark.since = moment
 
-    def drop(self, scope: str) -> None:
-        """Forget a watermark: the next time everything is read."""
+    def drop(self, scopes: Iterable[str]) -> None:
+        """Forget watermarks: the next time everything is read."""
+        scopes = list(scopes)
+        if not scopes:
+            return
         with self._database.begin() as session:
-            session.execute(
-                delete(Watermark).where(
-                    Watermark.connection_id == self._connection_id, Watermark.scope == scope
+            for chunk in chunks(scopes):
+                session.execute(
+                    delete(Watermark).where(
+                        Watermark.connection_id == self._connection_id, Watermark.scope.in_(chunk)
+                    )
                 )
-            )
 
     def _is_void(self, text: str) -> bool:
         return text > _instant(self._clock() + MOST_AHEAD)

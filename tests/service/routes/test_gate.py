@@ -39,6 +39,17 @@ def test_a_token_without_scopes_opens_nothing(guarded_app):
             assert api.send(method, path, body).status == 403, (method, path)
 
 
+_IDENTIFIER = {"system": "s", "value": "v"}
+_BODIES = {
+    "identifiers": _IDENTIFIER,
+    "remove": _IDENTIFIER,
+    "correct": {"identifier": _IDENTIFIER, "corrected": _IDENTIFIER},
+    "merge": {"into": "p"},
+    "matches": {"connection": "c", "server_id": "1"},
+    "decision": {"connection": "c", "decision": "let-go"},
+}
+
+
 def _body(path):
     """A body good enough to get past its own check."""
     fhir_type = path.split("/")[2] if path.startswith("/fhir/") else None
@@ -49,6 +60,9 @@ def _body(path):
         "questionnaire-responses": "QuestionnaireResponse",
     }
     noun = path.split("/")[3] if path.startswith("/api/") else None
+    act = path.rsplit("/", 1)[1]
+    if act in _BODIES:
+        return _BODIES[act]
     if fhir_type:
         return {"resourceType": fhir_type}
     if noun in record_types:

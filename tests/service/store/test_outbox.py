@@ -6,6 +6,8 @@ from sqlalchemy.exc import ProgrammingError
 
 from service.chart import Chart
 from service.chart.entries import Entry
+from service.chart.ownership import Origin
+from service.chart.writes import Change
 from service.errors import Unavailable
 from service.store.database import Database
 from service.store.tables import Link, OutboxRow
@@ -68,14 +70,18 @@ def test_a_change_makes_a_link_pending_unless_a_question_is_open(
     assert link.body == "{}"
 
 
+def from_server(action: str, but: str | None = None) -> Change:
+    return Change(actor="c", action=action, at=START, origin=Origin.SERVER, except_connection=but)
+
+
 def test_a_record_that_came_from_a_server_goes_back_to_those_only_that_have_it(
     chart: Chart, database: Database
 ) -> None:
     clinic, _ = connect(database, "clinic"), connect(database, "other")
     person = patient(chart)
     with database.begin() as session:
-        entry = chart.absorb(
-            session, builders.goal(person), record_id=None, patient_id=person, actor="c", action="pull"
+        entry = chart.save_from_server(
+            session, {**builders.goal(person), "id": "g-1"}, person, from_server("pull")
         )
         session.add(
             Link(
@@ -99,16 +105,9 @@ def test_what_one_server_changed_can_be_told_to_the_others(chart: Chart, databas
     person = patient(chart)
     entry = chart.create(builders.goal(person), "nurse")
     with database.begin() as session:
-        merged = chart.absorb(
-            session,
-            {**entry.tree, "statusReason": "Knee"},
-            record_id=entry.id,
-            patient_id=person,
-            actor="c",
-            action="merge",
-            enqueue=True,
-            but=clinic,
-        )
+        tree = {**entry.tree, "statusReason": "Knee"}
+        change = from_server("merge", but=clinic)
+        merged = chart.save_from_server(session, tree, person, change, record_id=entry.id)
     assert (merged.version, merged.action) == (2, "merge")
     assert {key[1]: row.generation for key, row in outbox(database).items()} == {clinic: 1, other: 2}
 

@@ -182,11 +182,11 @@ OUTCOME = {
 
 
 @responses.activate
-@pytest.mark.parametrize("body", [{**GOAL, "id": "2"}, OUTCOME, {"resourceType": "Patient", "id": "1"}])
-def test_a_read_that_is_answered_with_another_resource_is_no_answer(
-    client: FHIRClient, body: dict[str, Any]
+@pytest.mark.parametrize("body", [OUTCOME, {"resourceType": "Patient", "id": "1"}, None])
+def test_a_read_that_is_answered_with_another_kind_of_thing_is_no_answer(
+    client: FHIRClient, body: dict[str, Any] | None
 ) -> None:
-    responses.get(f"{BASE}/Goal/1", json=body, **FHIR)
+    responses.get(f"{BASE}/Goal/1", json.dumps(body) if body else "", **FHIR)
     outcome = client.read("Goal", "1")
     assert isinstance(outcome, Unknown)
     assert outcome.cause is Cause.OTHER_RESOURCE

@@ -7,6 +7,7 @@ from flask import Request, Response
 from tests.service.sync.conftest import EHR
 from tests.service.sync.office import Office
 from tests.service.sync.servers import (
+    FHIR,
     SINGLE,
     WAYS,
     is_bundle,
@@ -81,10 +82,29 @@ def test_what_somebody_wrote_before_it_was_read_back_is_merged(office: Office, e
     assert office.states() == {"synced": 1}
 
 
-def unchanged(request: Request, response: Response) -> Response | None:
-    """Answers a PUT after which nothing is another with 304; and drops what it has no column for."""
-    is_stored = request.method == "PUT" and response.status_code == 200
-    return Response("", 304, headers={"ETag": response.headers["ETag"]}) if is_stored else None
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_copy_that_is_not_shown_when_it_is_asked_for_concerns_its_record_alone(
+    office: Office, ehr: EHR, status: int
+) -> None:
+    """The server takes an update for stale, and shows another resource, or nothing that says anything."""
+    ehr.without = SINGLE
+    goals = [office.goal("walk"), office.goal("swim")]
+    office.sync.push()
+    for goal in goals:
+        office.change("Goal", goal, description={"text": "run"})
+    odd, other = (f"/Goal/{office.status(goal).server_id}" for goal in goals)
+    shown = requests.get(f"{ehr.base_url}{other}", timeout=20).content if status == 200 else b""
+
+    def answer(request: Request) -> Response | None:
+        if not request.path.endswith(odd):
+            return None
+        return outcome(409) if request.method == "PUT" else Response(shown, status, content_type=FHIR)
+
+    ehr.before = answer
+    report = office.sync.push()
+    assert report.problem is None
+    assert (office.status(goals[0]).state, office.status(goals[0]).reason) == ("pending", "not-fhir")
+    assert office.status(goals[1]).state == "synced"
 
 
 def test_a_put_that_changes_nothing_there_concerns_its_record_alone(office: Office, ehr: EHR) -> None:

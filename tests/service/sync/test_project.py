@@ -6,7 +6,7 @@ BASE = "https://ehr.test/fhir"
 ADDRESSES = Addresses(
     BASE,
     {"Patient/p-here": "Patient/17", "Goal/g-here": "Goal/42"},
-    {("Practitioner", "urn:npi", "9"): "Practitioner/3"},
+    {("", ("Practitioner", "urn:npi", "9")): "Practitioner/3"},
 )
 PLACES = ADDRESSES.here()
 

@@ -1,11 +1,13 @@
 """There to here, and decisions between the two: against the sandbox."""
 
+import dataclasses
 from typing import Any
 
 import pytest
 import requests
 from flask import Response
 
+from fhir_mappings.mappings import BY_RESOURCE_TYPE
 from service.errors import Conflict, InvalidContent, NotFound
 from service.sandbox import faults
 from tests.service.sync.conftest import EHR
@@ -124,11 +126,10 @@ def test_a_conflict_is_decided_for_a_side_and_the_rest_is_merged(
     assert office.sync.conflicts() == ([], None)
 
 
-def test_a_conflict_is_decided_by_a_tree_of_a_persons_own(office: Office, ehr: EHR) -> None:
+def test_a_conflict_is_decided_by_a_record_of_a_persons_own(office: Office, ehr: EHR) -> None:
     goal, conflict = in_conflict(office)
-    office.sync.resolve(
-        conflict, actor="doctor", tree={**office.here("Goal", goal), "description": {"text": "run and swim"}}
-    )
+    mine = BY_RESOURCE_TYPE["Goal"].read(office.here("Goal", goal))
+    office.sync.resolve(conflict, actor="doctor", record=dataclasses.replace(mine, statement="run and swim"))
     office.sync.run()
     assert office.there("Goal", goal)["description"] == {"text": "run and swim"}
     assert office.states() == {"synced": 1}
@@ -156,10 +157,9 @@ def test_decisions_that_cannot_be_are_refused(office: Office, ehr: EHR) -> None:
     goal, conflict = in_conflict(office)
     with pytest.raises(NotFound):
         office.sync.resolve("nothing", "here", "doctor")
+    mine = BY_RESOURCE_TYPE["Goal"].read(office.here("Goal", goal))
     with pytest.raises(InvalidContent):
-        office.sync.resolve(
-            conflict, actor="doctor", tree={**office.here("Goal", goal), "lifecycleStatus": "x"}
-        )
+        office.sync.resolve(conflict, actor="doctor", record=dataclasses.replace(mine, statement=""))
     with pytest.raises(Conflict):
         office.sync.retry(goal, "ehr", "doctor")
     office.sync.resolve(conflict, "here", "doctor")

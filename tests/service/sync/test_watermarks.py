@@ -67,13 +67,13 @@ def test_a_mark_in_the_future_says_nothing_and_is_brought_back(
 
 def test_a_mark_that_was_dropped_says_nothing(marks: Watermarks, clock: Clock) -> None:
     marks.move(["Goal", "CarePlan"], clock())
-    marks.drop("Goal")
+    marks.drop(["Goal"])
     assert marks.read().keys() == {"CarePlan"}
 
 
 def test_marks_of_another_connection_stay_theirs(marks: Watermarks, database: Database, clock: Clock) -> None:
     others = Watermarks(database, connect(database, "other"), clock)
     others.move(["Goal"], clock())
-    marks.drop("Goal")
+    marks.drop(["Goal"])
     assert marks.read() == {}
     assert others.read().keys() == {"Goal"}

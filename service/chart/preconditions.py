@@ -12,7 +12,8 @@ from fhir_mappings import r4
 from fhir_mappings.errors import Finding, InvalidResource, MappingError
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.mappings import BY_RESOURCE_TYPE
-from service.chart import finding, rules, subjects, trees
+from fhir_mappings.references import names_of
+from service.chart import queries, rules, trees
 from service.chart.entries import Entry
 from service.errors import Conflict, InvalidContent, NotFound, VersionConflict
 from service.store.tables import Record
@@ -54,26 +55,6 @@ def free_id(session: Session, wanted: str | None) -> str:
     return wanted
 
 
-def placed(session: Session, tree: Tree) -> tuple[Tree, str | None]:
-    """Return the tree with its subject filled in, and our id of the patient; its references are theirs."""
-    if tree["resourceType"] not in trees.PATIENT_TYPES:
-        return tree, None
-    tree, patient_id = subjects.with_subject(session, tree)
-    subjects.require_own(session, tree, patient_id)
-    return tree, patient_id
-
-
-def require_not_anothers(tree: Tree, system: str, record_id: str) -> None:
-    """Raise InvalidContent for an identifier that says that this is another record of ours."""
-    if tree["resourceType"] == "Questionnaire":
-        return
-    for position, (known, value) in enumerate(trees.business_identifiers(tree)):
-        if known == system and value != record_id:
-            path = f"{tree['resourceType']}.identifier"
-            at = path if tree["resourceType"] == "QuestionnaireResponse" else f"{path}[{position}]"
-            raise InvalidContent(Finding(at, "is the identifier of another record here", "business-rule"))
-
-
 def same_questionnaire(session: Session, tree: Tree) -> Entry | None:
     """Return the questionnaire of this url and version, None if there is none.
 
@@ -89,26 +70,32 @@ def same_questionnaire(session: Session, tree: Tree) -> Entry | None:
     ).first()
     if record is None:
         return None
-    entry = finding.get(session, "Questionnaire", record.id)
+    entry = queries.get(session, "Questionnaire", record.id)
     if not trees.same(trees.with_id(tree, record.id), entry.tree):
         raise Conflict("Another questionnaire with this url and version is kept here; give a new version")
     return entry
 
 
-def current_of(
-    session: Session, resource_type: str, record_id: str, if_version: int | None, *, withdrawn: bool = False
+def lock_current(
+    session: Session,
+    resource_type: str,
+    record_id: str,
+    if_version: int | None,
+    *,
+    withdrawn: bool = False,
+    set_aside: bool = False,
 ) -> tuple[Record, Entry]:
     """Return a record to be changed, held against others until the transaction ends.
 
     Raises VersionConflict for another version than if_version, Conflict for a record that was
-    withdrawn, unless those are wanted.
+    withdrawn and NotFound for one that was set aside, unless those are wanted.
     """
     row = session.get(Record, record_id, with_for_update=True, populate_existing=True)
-    if row is None or row.resource_type != resource_type:
-        raise finding.missing(resource_type)
+    if row is None or row.resource_type != resource_type or (row.set_aside and not set_aside):
+        raise queries.missing(resource_type)
     if if_version is not None and row.version != if_version:
         raise VersionConflict("The record has another version by now; read it again")
-    entry = finding.get(session, resource_type, record_id)
+    entry = queries.get(session, resource_type, record_id, set_aside=set_aside)
     if not withdrawn and is_withdrawn(entry):
         raise Conflict("The record was withdrawn; it can be read, and no longer changed")
     return row, entry
@@ -121,7 +108,7 @@ def is_withdrawn(entry: Entry) -> bool:
 
 def type_of(session: Session, record_id: str) -> str:
     row = session.get(Record, record_id)
-    if row is None:
+    if row is None or row.set_aside:
         raise NotFound("There is no such record here")
     return row.resource_type
 
@@ -129,25 +116,19 @@ def type_of(session: Session, record_id: str) -> str:
 def kept_identity(tree: Tree, before: Tree, system: str) -> Tree:
     """Return the tree under the id and the identifier of ours that the record has had."""
     whole = trees.with_id(tree, before["id"])
-    if any(known == system for known, _ in trees.business_identifiers(before)):
+    if any(known == system for known, _ in names_of(before)):
         whole = trees.with_identifier(whole, system, before["id"])
     return whole
 
 
-def require_same_owner(row: Record, tree: Tree, patient_id: str | None) -> None:
-    """Raise InvalidContent if a change would make it another patient's, or another questionnaire."""
-    if patient_id != row.patient_id:
-        raise another_patient(tree)
-    if tree["resourceType"] == "Questionnaire":
-        url, version = trees.canonical(tree)
-        if (url, version) != (row.canonical_url, row.canonical_version):
-            problem = "url and version say which questionnaire it is; create a new one"
-            raise InvalidContent(Finding("Questionnaire.url", problem, "business-rule"))
-
-
-def another_patient(tree: Tree) -> InvalidContent:
-    problem = "a record stays with the patient whom it was made for"
-    return InvalidContent(Finding(f"{tree['resourceType']}.subject", problem, "business-rule"))
+def require_same_questionnaire(row: Record, tree: Tree) -> None:
+    """Raise InvalidContent if a change would make it another questionnaire."""
+    if tree["resourceType"] == "Questionnaire" and trees.canonical(tree) != (
+        row.canonical_url,
+        row.canonical_version,
+    ):
+        problem = "url and version say which questionnaire it is; create a new one"
+        raise InvalidContent(Finding("Questionnaire.url", problem, "business-rule"))
 
 
 def withdrawn_tree(tree: Tree, today: date) -> Tree:

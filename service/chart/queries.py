@@ -13,6 +13,9 @@ from service.chart.trees import split_canonical
 from service.errors import InvalidInput, NotFound
 from service.store.tables import Record, RecordIdentifier, Version
 
+#: Why a record is set aside: its copy is another patient's there; it was handed over to another patient.
+MOVED, HANDED_OVER = "moved", "handed-over"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
@@ -33,7 +36,7 @@ class Wanted:
     updated_before: datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        found = [Record.resource_type == self.resource_type]
+        found = [Record.resource_type == self.resource_type, Record.set_aside.is_(None)]
         if self.ids is not None:
             found.append(Record.id.in_(self.ids))
         if self.patient is not None:
@@ -64,21 +67,23 @@ def _of_questionnaire(canonical: str) -> ColumnElement[bool]:
     return and_(of_url, Record.canonical_version == version) if version else of_url
 
 
-def get(session: Session, resource_type: str, record_id: str) -> Entry:
-    return _one(session, resource_type, record_id, None)
+def get(session: Session, resource_type: str, record_id: str, *, set_aside: bool = False) -> Entry:
+    """Return a record; set_aside: also one that is shown to nobody."""
+    return _one(session, resource_type, record_id, None, set_aside)
 
 
 def version(session: Session, resource_type: str, record_id: str, number: int) -> Entry:
-    return _one(session, resource_type, record_id, number)
+    return _one(session, resource_type, record_id, number, False)
 
 
-def _one(session: Session, resource_type: str, record_id: str, number: int | None) -> Entry:
+def _one(session: Session, resource_type: str, record_id: str, number: int | None, set_aside: bool) -> Entry:
     wanted = Record.version if number is None else number
-    row = session.execute(
+    query = (
         select(Record, Version)
         .join(Version, and_(Version.record_id == Record.id, Version.version == wanted))
         .where(Record.id == record_id, Record.resource_type == resource_type)
-    ).first()
+    )
+    row = session.execute(query if set_aside else query.where(Record.set_aside.is_(None))).first()
     if row is None:
         raise missing(resource_type, version=number is not None)
     return entry_of(*row)
@@ -89,7 +94,7 @@ def history(session: Session, resource_type: str, record_id: str) -> list[Entry]
     rows = session.execute(
         select(Record, Version)
         .join(Version, Version.record_id == Record.id)
-        .where(Record.id == record_id, Record.resource_type == resource_type)
+        .where(Record.id == record_id, Record.resource_type == resource_type, Record.set_aside.is_(None))
         .order_by(Version.version.desc())
     ).all()
     if not rows:
@@ -123,3 +128,14 @@ def _beyond(session: Session, after: str) -> ColumnElement[bool]:
 
 def missing(resource_type: str, *, version: bool = False) -> NotFound:
     return NotFound(f"There is no such {'version of this ' if version else ''}{resource_type} here")
+
+
+def set_aside_of(session: Session, patient_id: str) -> int:
+    """Count a patient's records that are shown to nobody until a person has decided about them."""
+    count = select(func.count()).select_from(Record)
+    return session.scalar(count.where(Record.patient_id == patient_id, Record.set_aside == MOVED)) or 0
+
+
+def first_action(session: Session, record_id: str) -> str | None:
+    """Return the act by which a record came to be."""
+    return session.scalar(select(Version.action).where(Version.record_id == record_id, Version.version == 1))

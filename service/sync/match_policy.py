@@ -1,0 +1,244 @@
+"""Which Patient there is the patient here: one row per thing that can be seen of them. Pure.
+
+A match is a claim with an expiry. It is kept as long as the server shows the Patient as it did when
+the match was made; another Patient takes their place only where the server says that the two are
+one, or a person here does. Where no row says otherwise, nothing is written and a person is asked.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from fhir_mappings.exact_json import Tree
+from fhir_mappings.references import Name, names_of
+from service.fhir_answers import Answered, Outcome, Refused
+from service.sync import plan
+from service.sync.identifiers import SameSystems, canonical, carried
+from service.sync.plan import Method, Step
+from service.sync.project import relative
+from service.sync.reasons import Reason
+
+
+class Basis(StrEnum):
+    """What a match rests on."""
+
+    IDENTIFIER = "identifier"
+    LAUNCH = "launch"
+    PERSON = "person"
+
+
+@dataclass(frozen=True)
+class PatientThere:
+    """A Patient as the server shows it. replaced_by: its successor's id; empty where that cannot be told."""
+
+    server_id: str
+    names: tuple[Name, ...] = ()
+    is_active: bool = True
+    replaced_by: str | None = None
+
+
+class NotShown(StrEnum):
+    """Why a Patient that was asked for is not shown."""
+
+    GONE = "gone"
+    NO_ANSWER = "no-answer"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Redirected:
+    """The server sends who asks for one Patient to another one."""
+
+    server_id: str
+
+
+Sight = PatientThere | Redirected | NotShown
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is known here: the patient's identifiers, and the Patient who was matched last.
+
+    earlier: ids that were merged into it there. shown: the identifiers that the match rests on,
+    as the server showed them. is_matched: whether it held when last looked at. is_stale: the
+    identifiers here have changed since.
+    """
+
+    names: tuple[Name, ...]
+    server_id: str | None = None
+    earlier: tuple[str, ...] = ()
+    basis: Basis | None = None
+    shown: tuple[Name, ...] = ()
+    is_matched: bool = False
+    is_stale: bool = False
+
+
+@dataclass(frozen=True)
+class Matched:
+    """This Patient it is."""
+
+    patient: PatientThere
+
+
+@dataclass(frozen=True)
+class Unmatched:
+    """Nobody, until a person or the server has changed something."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Unverified:
+    """It could not be looked at; what was known stays, and what is due to the patient waits."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Look at this Patient, of whom the server says that they took the other's place."""
+
+    server_id: str
+
+
+class Seek(StrEnum):
+    """Look for the patient by identifier."""
+
+    BY_IDENTIFIER = "by-identifier"
+
+
+def sight_of(server_id: str, outcome: Outcome, base_url: str) -> Sight:
+    """Read what asking for one Patient brought."""
+    if isinstance(outcome, Answered):
+        if outcome.body is None or not isinstance(outcome.body.get("id"), str):
+            return NotShown.NO_ANSWER
+        there = patient_there(outcome.body, base_url)
+        return there if there.server_id == server_id else Redirected(there.server_id)
+    if isinstance(outcome, Refused):
+        address = outcome.address
+        if 300 <= outcome.status < 400 and address is not None and address.resource_type == "Patient":
+            return Redirected(address.server_id)
+        if outcome.status == 403:
+            return NotShown.UNREADABLE
+    gone = plan.next_step(Method.READ, outcome).step is Step.GONE
+    return NotShown.GONE if gone else NotShown.NO_ANSWER
+
+
+def patient_there(body: Tree, base_url: str) -> PatientThere:
+    """Read a Patient resource."""
+    return PatientThere(
+        body["id"], tuple(names_of(body)), body.get("active") is not False, _replaced_by(body, base_url)
+    )
+
+
+def _replaced_by(body: Tree, base_url: str) -> str | None:
+    links: Any = body.get("link")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("type") == "replaced-by":
+            other = link.get("other")
+            reference = other.get("reference") if isinstance(other, dict) else None
+            kind, _, server_id = relative(
+                reference if isinstance(reference, str) else "", base_url
+            ).partition("/")
+            return server_id if kind == "Patient" and "/" not in server_id else ""
+    return None
+
+
+def on_kept(
+    claim: Claim, sight: Sight, same_systems: SameSystems = ()
+) -> Matched | Unmatched | Unverified | Follow | Seek:
+    """Judge the Patient who was matched last, as they are seen now."""
+    if isinstance(sight, Redirected):
+        return Follow(sight.server_id)
+    if sight is NotShown.GONE:
+        return Seek.BY_IDENTIFIER
+    if not isinstance(sight, PatientThere):
+        return _unverified(sight)
+    if sight.replaced_by is not None:
+        return Follow(sight.replaced_by)
+    if not sight.is_active:
+        return Unmatched(Reason.PATIENT_INACTIVE_THERE)
+    if not _shows_what_it_did(claim, sight, same_systems):
+        return Unmatched(Reason.IDENTIFIER_MOVED_THERE)
+    return Matched(sight)
+
+
+def _shows_what_it_did(claim: Claim, sight: PatientThere, same_systems: SameSystems) -> bool:
+    now = {canonical(name, same_systems) for name in sight.names}
+    before = {canonical(name, same_systems) for name in claim.shown}
+    return now == before if claim.basis is Basis.LAUNCH else before <= now
+
+
+def on_successor(
+    claim: Claim, sight: Sight, before: Collection[str], same_systems: SameSystems = ()
+) -> Matched | Unmatched | Unverified | Follow:
+    """Judge the Patient into whom another was merged. before: who was passed on the way there."""
+    following = sight.server_id if isinstance(sight, Redirected) else None
+    if isinstance(sight, PatientThere):
+        following = sight.replaced_by
+        if following is None and sight.is_active and carried(sight.names, claim.names, same_systems):
+            return Matched(sight)
+    elif isinstance(sight, NotShown) and sight is not NotShown.GONE:
+        return _unverified(sight)
+    if not following or following in before:
+        return Unmatched(Reason.PATIENT_MERGED_THERE)
+    return Follow(following)
+
+
+def on_search(
+    claim: Claim,
+    hits: Iterable[PatientThere],
+    successors: Iterable[Matched | Unmatched],
+    same_systems: SameSystems = (),
+) -> Matched | Unmatched:
+    """Judge what a search by the patient's identifiers found.
+
+    successors: what became of each hit that was merged into another Patient.
+    """
+    successors = list(successors)
+    living = [hit for hit in hits if hit.replaced_by is None]
+    shown = [hit for hit in living if carried(hit.names, claim.names, same_systems)]
+    left = {hit.server_id: hit for hit in shown if hit.is_active}
+    left |= {one.patient.server_id: one.patient for one in successors if isinstance(one, Matched)}
+    if len(left) == 1:
+        return Matched(next(iter(left.values())))
+    if left:
+        return Unmatched(Reason.SEVERAL_PATIENTS_THERE)
+    if shown:
+        return Unmatched(Reason.PATIENT_INACTIVE_THERE)
+    if successors:
+        return Unmatched(Reason.PATIENT_MERGED_THERE)
+    return Unmatched(Reason.IDENTIFIER_DIFFERS_THERE if living else Reason.NO_PATIENT_THERE)
+
+
+def on_search_for_the_gone(
+    claim: Claim, found: Matched | Unmatched, copies_are_about: bool, same_systems: SameSystems = ()
+) -> Matched | Unmatched:
+    """Judge whom a search found in the place of a Patient who is no more.
+
+    copies_are_about: whether all copies of the patient's records can be read there, and are about them.
+    """
+    if (
+        isinstance(found, Matched)
+        and copies_are_about
+        and _shows_what_it_did(claim, found.patient, same_systems)
+    ):
+        return found
+    return Unmatched(Reason.PATIENT_GONE_THERE)
+
+
+def on_new_evidence(claim: Claim, found: Matched | Unmatched, is_successor: bool) -> Matched | Unmatched:
+    """Judge whom a search found after the identifiers here have changed.
+
+    is_successor: whether the server says that the last match was merged into them.
+    """
+    if not isinstance(found, Matched) or claim.server_id in (None, found.patient.server_id) or is_successor:
+        return found
+    return Unmatched(Reason.MATCH_CHANGED_THERE)
+
+
+def _unverified(sight: NotShown) -> Unverified:
+    if sight is NotShown.UNREADABLE:
+        return Unverified(Reason.PATIENT_NOT_READABLE_THERE)
+    return Unverified(Reason.PATIENT_NOT_VERIFIED)

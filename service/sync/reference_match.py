@@ -1,0 +1,174 @@
+"""What records name by identifier, found there: practitioners, conditions …; a claim with an expiry, too."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from fhir_mappings.exact_json import Tree
+from fhir_mappings.references import names_of
+from service.fhir_answers import Failure, Found
+from service.fhir_client import FHIRClient
+from service.store.database import Database
+from service.store.tables import ReferenceLink
+from service.sync.identifiers import any_of, chunked
+from service.sync.match import Match, MatchRules
+from service.sync.project import OWNER_ELEMENT, Logical, Wanted
+from service.sync.reasons import Reason
+from service.sync.subject_policy import About
+from service.sync.subjects import Copy, Subjects
+
+#: What is to be found there by identifier before a record that names it so is sent.
+FOUND_BY_IDENTIFIER = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Condition"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceMatcher:
+    """Finds on one connection what is named by identifier."""
+
+    database: Database
+    connection_id: str
+    client: FHIRClient
+    subjects: Subjects
+    rules: MatchRules
+    clock: Callable[[], datetime]
+
+    def references(
+        self, names: Collection[Wanted], patients: Mapping[str, str]
+    ) -> dict[Wanted, Match] | Failure:
+        """Return the match of each, asked for again where it is older than is believed.
+
+        patients: our id -> the id there, of those whose records name something.
+        """
+        now = self.clock()
+        with self.database.read() as session:
+            known = _believed(session, self.connection_id, names, now - self.rules.references_for, now)
+        missing = sorted(one for one in names if one not in known)
+        matches: dict[Wanted, Match] = {}
+        for resource_type in sorted({name[0] for _, name in missing}):
+            mine = [one for one in missing if one[1][0] == resource_type]
+            found = self._found(resource_type, mine)
+            if not isinstance(found, dict):
+                return found
+            owners = self._owners(resource_type, [hit for hits in found.values() for hit in hits], patients)
+            for one in mine:
+                matches[one] = _only(one, found.get(one[1], []), owners)
+        self._keep(matches, now)
+        return known | matches
+
+    def expire(self, names: Iterable[Wanted], checked_before: datetime) -> bool:
+        """Have matches asked for again that were made before a moment; tell whether there were any."""
+        expired = False
+        with self.database.begin() as session:
+            for patient_id, (resource_type, system, value) in sorted(names):
+                link = ReferenceLink
+                result: Any = session.execute(
+                    update(link)
+                    .where(
+                        link.connection_id == self.connection_id,
+                        link.patient_id == patient_id,
+                        link.resource_type == resource_type,
+                        link.system == system,
+                        link.value == value,
+                        link.checked_at < checked_before,
+                        link.state == "matched",
+                    )
+                    .values(state="unmatched", checked_at=_NEVER)
+                )
+                expired = expired or result.rowcount > 0
+        return expired
+
+    def _found(self, resource_type: str, names: Collection[Wanted]) -> dict[Logical, list[Tree]] | Failure:
+        """Search for identifiers; return all that carry each."""
+        found: dict[Logical, list[Tree]] = {}
+        for chunk in chunked(sorted({name for _, name in names})):
+            pairs = [(system, value) for _, system, value in chunk]
+            result = self.client.search(resource_type, {"identifier": any_of(pairs), "_count": "200"})
+            if not isinstance(result, Found):
+                return result
+            for resource in result.resources:
+                for system, value in names_of(resource):
+                    found.setdefault((resource_type, system, value), []).append(resource)
+        return found
+
+    def _owners(
+        self, resource_type: str, hits: Iterable[Tree], patients: Mapping[str, str]
+    ) -> dict[str, str] | None:
+        """Return whose each hit is here, however it says so; None for a type that is nobody's."""
+        element = OWNER_ELEMENT.get(resource_type)
+        if element is None:
+            return None
+        copies = {hit["id"]: Copy({**hit, "subject": hit.get(element)}) for hit in hits}
+        verdicts = self.subjects.judge(copies, list(patients.values()))
+        return {key: one.patient_id for key, one in verdicts.items() if isinstance(one, About)}
+
+    def _keep(self, matches: Mapping[Wanted, Match], now: datetime) -> None:
+        if not matches:
+            return
+        key = ["connection_id", "patient_id", "resource_type", "system", "value"]
+        rows = [
+            {
+                "connection_id": self.connection_id,
+                "patient_id": patient_id,
+                "resource_type": resource_type,
+                "system": system,
+                "value": value,
+                "server_id": match.server_id,
+                "state": "matched" if match.server_id else "unmatched",
+                "reason": match.reason,
+                "checked_at": now,
+            }
+            # In the order of the key: two workers that write the same rows never wait in a circle.
+            for (patient_id, (resource_type, system, value)), match in sorted(
+                matches.items(), key=lambda item: item[0]
+            )
+        ]
+        with self.database.begin() as session:
+            insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+            statement = insert(ReferenceLink)
+            changed = {
+                name: statement.excluded[name] for name in ("server_id", "state", "reason", "checked_at")
+            }
+            session.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def _only(one: Wanted, hits: list[Tree], owners: Mapping[str, str] | None) -> Match:
+    """Return the one hit there is; of what is a patient's, the one that is this patient's."""
+    theirs = hits if owners is None else [hit for hit in hits if owners.get(hit["id"]) == one[0]]
+    ids = {hit["id"] for hit in theirs}
+    if len(ids) == 1:
+        return Match(ids.pop())
+    if ids:
+        return Match(reason=Reason.SEVERAL_FOUND_THERE, sought=(one[1],))
+    reason = Reason.NOT_THIS_PATIENTS_THERE if hits else Reason.NOT_FOUND_THERE
+    return Match(reason=reason, sought=(one[1],))
+
+
+def _believed(
+    session: Session, connection_id: str, names: Collection[Wanted], since: datetime, now: datetime
+) -> dict[Wanted, Match]:
+    """Return the matches that are young enough; who was not found is looked for every time."""
+    values = sorted({name[2] for _, name in names})
+    link = ReferenceLink
+    believed: dict[Wanted, Match] = {}
+    for chunk in chunked(values):
+        rows = session.scalars(
+            select(link).where(
+                link.connection_id == connection_id,
+                link.value.in_(chunk),
+                link.state == "matched",
+                link.checked_at > since,
+                # A moment that has yet to come was written by a clock that was wrong.
+                link.checked_at <= now,
+            )
+        )
+        for row in rows:
+            believed[row.patient_id, (row.resource_type, row.system, row.value)] = Match(row.server_id)
+    return {one: believed[one] for one in names if one in believed}
