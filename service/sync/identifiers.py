@@ -23,11 +23,6 @@ def token(system: str, value: str) -> str:
     return "|".join(part.replace("|", "\\|") for part in escaped)
 
 
-def any_of(names: Iterable[Name]) -> str:
-    """Return the search for any of some identifiers."""
-    return ",".join(token(*name) for name in names)
-
-
 def chunked(items: list[Any]) -> Iterable[list[Any]]:
     """Cut a list into what one search can ask for."""
     return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))

@@ -38,6 +38,26 @@ def test_a_server_that_takes_less_in_a_search_gets_every_record_once(
     assert office.here("Goal", goals[0])["description"] == {"text": "edited there"}
 
 
+@pytest.mark.parametrize("server", [at_most_a_hundred, short_urls_only, one_value_only("identifier")])
+def test_a_server_that_takes_less_in_a_search_finds_everybody(
+    office: Office, ehr: EHR, server: object
+) -> None:
+    """Persons are looked for by long identifiers, and what records name by identifier alone too."""
+    ehr.before = server  # type: ignore[assignment]
+    people = [office.patient()[0] for _ in range(24)]
+    goals = [office.goal(patient=one) for one in people]
+    names = [f"urn:test:staff:{'x' * 60}:{number}" for number in range(9)]
+    for name in names:
+        identifier = [{"system": "urn:npi", "value": name}]
+        office.post({"resourceType": "Practitioner", "identifier": identifier})
+    for goal, name in zip(goals, names, strict=False):
+        by_name = {"type": "Practitioner", "identifier": {"system": "urn:npi", "value": name}}
+        office.change("Goal", goal, expressedBy=by_name)
+    report = office.sync.push()
+    assert (report.problem, report.unmatched) == (None, 0)
+    assert office.states() == {"synced": 24}
+
+
 @pytest.mark.parametrize("resource_type", ["Patient", "Goal"])
 @pytest.mark.parametrize("answer", [outcome(400), outcome(403), Response("", 414), outcome(501)])
 def test_a_search_that_is_refused_is_no_fault_of_a_record(
