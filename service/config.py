@@ -54,7 +54,13 @@ class Config:
     )
     sync_interval_seconds: float = _setting(30.0, "how long the worker waits between two rounds", above=0)
     sync_batch_size: int = _setting(50, "records sent to a FHIR server in one request at most", least=1)
-    request_timeout_seconds: float = _setting(30.0, "how long to wait for a FHIR server's answer", above=0)
+    # A lease of five minutes has to outlast a request.
+    request_timeout_seconds: float = _setting(
+        30.0, "how long a FHIR server may take for one answer, to its last byte", above=0, most=240
+    )
+    listing_timeout_seconds: float = _setting(
+        900.0, "how long a FHIR server may take for all pages of one search", above=0
+    )
     max_body_bytes: int = _setting(5_000_000, "largest request body that is read", least=1)
     log_level: str = _setting(
         "INFO", "least level that is logged", among=("DEBUG", "INFO", "WARNING", "ERROR")

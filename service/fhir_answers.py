@@ -20,6 +20,8 @@ class Cause(StrEnum):
     DROPPED = "dropped"
     TOO_LARGE = "too-large"
     NOT_FHIR = "not-fhir"
+    OTHER_RESOURCE = "other-resource"
+    UNREADABLE = "unreadable"
     FOREIGN_LINK = "foreign-link"
     ENDLESS_PAGES = "endless-pages"
 
@@ -42,16 +44,24 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Refused:
-    """The server answered with an error (or a redirect, which is never followed).
+    """The server answered with an error, or a redirect.
 
     outcome: its OperationOutcome. retry_after: as the header says it, seconds or a date. address: the
     resource to which a redirect leads, as to the Patient into whom another was merged.
+    location: where it leads, as it says. in_bundle: whether an entry of a Bundle says so.
     """
 
     status: int
     outcome: Tree | None = None
     retry_after: str | None = None
     address: "Address | None" = None
+    location: str | None = None
+    in_bundle: bool = False
+
+    @property
+    def is_fhir(self) -> bool:
+        """Whether a FHIR server said so; else it can be anything that speaks HTTP."""
+        return self.outcome is not None or self.in_bundle
 
 
 @dataclass(frozen=True)
@@ -79,11 +89,13 @@ class Found:
     """What a search found, or one page of it.
 
     server_time: the server's clock as the first page came. deleted: what a history says is gone.
+    unreadable: how many entries show something that cannot be told to be a resource.
     """
 
     resources: list[Tree]
     server_time: datetime | None = None
     deleted: frozenset[Address] = frozenset()
+    unreadable: int = 0
     next_url: str | None = field(default=None, compare=False)
 
 
@@ -95,20 +107,22 @@ _ADDRESS = re.compile(
     r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?/?$"
 )
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+#: What can be sent back in If-Match (RFC 9110, 8.8.3); anything else is no version that is known.
+_VERSION = re.compile(r"[!#-~]{1,256}")
 
 
 def answered(status: int, headers: Mapping[str, str], body: Tree | None) -> Answered:
     """Return an answer with what its headers say."""
     address = address_in(headers.get("Location") or headers.get("Content-Location"))
     version = version_in(headers.get("ETag")) or version_of(body) or (address.version if address else None)
-    return Answered(status, body, version, address, _server_time(headers.get("Date")))
+    return Answered(status, body, version, address, moment_in(headers.get("Date")))
 
 
 def refused(status: int, headers: Mapping[str, str], body: Tree | None) -> Refused:
     """Return a refusal; only an OperationOutcome is worth keeping of its body."""
-    told = body if body is not None and body.get("resourceType") == "OperationOutcome" else None
-    address = address_in(headers.get("Location")) if 300 <= status < 400 else None
-    return Refused(status, told, headers.get("Retry-After"), address)
+    outcome = body if body is not None and body.get("resourceType") == "OperationOutcome" else None
+    location = headers.get("Location") if 300 <= status < 400 else None
+    return Refused(status, outcome, headers.get("Retry-After"), address_in(location), location)
 
 
 def address_in(location: Any) -> Address | None:
@@ -121,40 +135,21 @@ def version_in(etag: Any) -> str | None:
     """Read the version that an ETag names; servers write W/"3", "3" and 3."""
     if not isinstance(etag, str):
         return None
-    return etag.strip().removeprefix("W/").strip('"') or None
+    return _version(etag.strip().removeprefix("W/").strip('"'))
 
 
 def version_of(body: Tree | None) -> str | None:
     """Return the version that a resource itself names."""
     meta = body.get("meta") if body else None
-    version = meta.get("versionId") if isinstance(meta, dict) else None
-    return version if isinstance(version, str) else None
+    return _version(meta.get("versionId")) if isinstance(meta, dict) else None
 
 
-def resources_in(bundle: Tree) -> list[Tree]:
-    """Return the resources of a searchset that have a type and an id; outcomes are no matches."""
-    entries = bundle.get("entry")
-    return [
-        entry["resource"]
-        for entry in (entries if isinstance(entries, list) else [])
-        if isinstance(entry, dict) and _is_addressed(entry.get("resource"))
-    ]
+def _version(text: Any) -> str | None:
+    return text if isinstance(text, str) and _VERSION.fullmatch(text) else None
 
 
-def deleted_in(bundle: Tree) -> frozenset[Address]:
-    """Return what a history tells the deletion of; such an entry has no resource."""
-    entries = bundle.get("entry")
-    told = [
-        address_in(request.get("url"))
-        for entry in (entries if isinstance(entries, list) else [])
-        if isinstance(entry, dict)
-        and isinstance(request := entry.get("request"), dict)
-        and request.get("method") == "DELETE"
-    ]
-    return frozenset(Address(one.resource_type, one.server_id) for one in told if one)
-
-
-def _is_addressed(resource: Any) -> bool:
+def is_addressed(resource: Any) -> bool:
+    """Tell whether this is a resource with a type and an id; an outcome is none."""
     return (
         isinstance(resource, dict)
         and isinstance(resource.get("resourceType"), str)
@@ -164,26 +159,32 @@ def _is_addressed(resource: Any) -> bool:
     )
 
 
-def earliest(server_time: datetime | None, bundle: Tree) -> datetime | None:
-    """Return when a search was made, by the clock that dates resources if the answer tells it.
+def names_error(body: Tree | None) -> bool:
+    """Tell whether this is an OperationOutcome that says that something went wrong."""
+    issues = body.get("issue") if body and body.get("resourceType") == "OperationOutcome" else None
+    return isinstance(issues, list) and any(
+        isinstance(one, dict) and one.get("severity") in ("error", "fatal") for one in issues
+    )
 
-    A gateway can have another clock than the server behind it; the earlier one misses nothing.
-    """
-    meta = bundle.get("meta")
-    told = meta.get("lastUpdated") if isinstance(meta, dict) else None
+
+def moment_in(date: str | None) -> datetime | None:
+    """Read an HTTP date; None for what is no moment that a calendar has."""
     try:
-        made = datetime.fromisoformat(told) if isinstance(told, str) else None
-    except ValueError:
-        return server_time
-    if made is None or made.tzinfo is None:
-        return server_time
-    made = made.astimezone(UTC)
-    return min(made, server_time) if server_time else made
-
-
-def _server_time(date: str | None) -> datetime | None:
-    try:
-        told = parsedate_to_datetime(date) if date else None
-    except ValueError:
+        moment = parsedate_to_datetime(date) if date else None
+        return moment and _in_utc(moment)
+    except (ValueError, OverflowError):
         return None
-    return told.astimezone(UTC) if told and told.tzinfo else None
+
+
+def instant_in(text: Any) -> datetime | None:
+    """Read a FHIR instant; None for what is none."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return _in_utc(moment) if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    # Near the ends of the calendar an offset leads out of it: OverflowError.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

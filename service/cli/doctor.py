@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from service.fhir_answers import Answered
 from service.fhir_client import FHIRClient
 from service.routes.gate import require_safe_binding
 from service.smart import signing_keys
+from service.store import moments
 from service.store.database import Database
-from service.sync.connections import Connection
+from service.sync.connections import Connection, token_of
 from service.sync.engine import Sync
 
 #: So many records are looked at, here and there.
@@ -69,6 +71,7 @@ def examine() -> Iterator[Seen]:
             on_database = list(_database(database))
             yield from on_database
             if all(one.to_do is None for one in on_database if one.what == "database"):
+                yield _clock(database, utc_now())
                 sync = Sync.from_config(config, database, Chart(database, utc_now), utc_now)
                 yield _ownership(database)
                 yield from _connections(config, sync)
@@ -122,6 +125,25 @@ def _database(database: Database) -> Iterator[Seen]:
         yield Seen("database", f"{kind}, at revision {revision or 'none'}", "Run `mainstay db upgrade`.")
 
 
+def _clock(database: Database, now: datetime) -> Seen:
+    """Compare this machine's clock with those by which the database was written."""
+    with database.read() as session:
+        latest = moments.latest(session)
+    ahead = (latest - now).total_seconds() if latest else 0.0
+    if ahead <= MOST_SKEW_SECONDS:
+        return Seen("clock", "later than all that the database holds")
+    return Seen(
+        "clock",
+        f"the database holds moments up to {latest:%Y-%m-%d %H:%M} UTC, {_span(ahead)} ahead of this machine",
+        "Set this machine's clock (NTP). If it is right now, it or another one was ahead before: what was "
+        "written then is sent all the same.",
+    )
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 86_400:.0f} days" if seconds > 2 * 86_400 else f"{seconds / 60:.0f} minutes"
+
+
 def _connections(config: Config, sync: Sync) -> Iterator[Seen]:
     known = {connection.name: connection for connection in sync.connections()}
     if not known and not config.fhir_base_url:
@@ -159,11 +181,12 @@ def _connection(sync: Sync, connection: Connection) -> Iterator[Seen]:
 
 def _token_file(file: Path) -> str | None:
     try:
-        mode, token = file.stat().st_mode, file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+        token_of(file)
+        mode = file.stat().st_mode
+    except OSError:
         return "cannot be read"
-    if not token:
-        return "is empty"
+    except ValueError:
+        return "does not hold one token"
     return "can be read by other users" if mode & 0o077 else None
 
 

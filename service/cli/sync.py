@@ -178,14 +178,8 @@ def resolve(conflict_id: str, keep: str | None, record: str | None) -> None:
 
 def needs_a_person(report: Report) -> bool:
     """Tell whether a run ended with something that does not mend itself."""
-    return bool(
-        report.problem
-        or report.conflicts
-        or report.moved
-        or report.rejected
-        or report.unmatched
-        or report.invalid
-    )
+    records = report.conflicts + report.moved + report.rejected + report.unmatched + report.invalid
+    return bool(report.problem or report.problems or records or report.unreadable)
 
 
 def _act(act: Callable[[Opened], Report], as_json: bool) -> None:

@@ -18,7 +18,7 @@ from service.errors import InvalidContent
 from service.fhir_answers import Answered, Failure, Refused, version_of
 from service.store.deployment import identifier_system
 from service.store.tables import Record, RecordIdentifier
-from service.sync import links, plan, untaken
+from service.sync import links, untaken
 from service.sync.desk import Desk
 from service.sync.held import Held, copy_of, is_echo, read_held
 from service.sync.links import Known
@@ -91,7 +91,7 @@ class Arrivals:
                     self._list(session, bodies[server_id], error.findings, held.get(server_id))
                 except Exception as error:
                     # Whatever it is, the next resource has nothing to do with it.
-                    log.error("a resource could not be taken in", kind=type(error).__name__)
+                    log.error("a resource could not be taken in", exc_info=error)
                     self._desk.report.problems.append(Reason.FAILED_HERE)
 
     def _concerns(self, verdict: Verdict | Later) -> bool:
@@ -114,13 +114,15 @@ class Arrivals:
             outcome = self._desk.client.read(resource_type, server_id)
             if isinstance(outcome, Answered):
                 shown += [outcome.body] if outcome.body and outcome.body.get("id") == server_id else []
-            elif plan.next_step(Method.READ, outcome).step is Step.GONE:
-                assert isinstance(outcome, Refused)
+                continue
+            following = self._desk.next_step(Method.READ, outcome)
+            if following.step is Step.GONE and isinstance(outcome, Refused):
                 why = links.explained(State.REJECTED, Reason.GONE_THERE, outcome.outcome)
                 gone.append({"record_id": record_id, "resource_type": resource_type, **why})
-            else:
+            elif following.pause or not isinstance(outcome, Refused):
                 stopped = outcome
                 break
+            # Else this one alone is not shown to us, which says nothing of whether it is there.
         if gone:
             self._desk.report.rejected += len(gone)
             with self._desk.database.begin() as session:

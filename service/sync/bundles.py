@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_mappings.exact_json import Tree
@@ -13,16 +13,17 @@ from service.fhir_answers import (
     Answered,
     Cause,
     Outcome,
-    Refused,
     Unknown,
     address_in,
+    is_addressed,
+    refused,
     version_in,
     version_of,
 )
 from service.sync.identifiers import if_none_exist
 
 #: The number of ``201 Created``; the words after it are the server's own.
-_STATUS = re.compile(r"\s*([1-5][0-9]{2})(?![0-9])")
+_STATUS = re.compile(r"\s*([2-5][0-9]{2})(?![0-9])")
 
 #: A type, and an id there or a business identifier.
 Key = tuple[str, str | Name]
@@ -32,13 +33,14 @@ Key = tuple[str, str | Name]
 class Entry:
     """One resource to be written.
 
-    name: the business identifier that it is known by. version: what it must be at to be
-    replaced; None for a create. conditional: whether the server creates only what is not there.
+    name: the business identifier that it is known by. replaces: whether it is there already, then
+    at that version if one is known. conditional: whether the server creates only what is not there.
     """
 
     record_id: str
     tree: Tree
     name: Name | None = None
+    replaces: bool = False
     version: str | None = None
     conditional: bool = False
 
@@ -48,12 +50,10 @@ class Entry:
 
     def as_tree(self) -> Tree:
         request: Tree = {"method": "POST", "url": self.resource_type}
-        if self.version is not None:
-            request = {
-                "method": "PUT",
-                "url": f"{self.resource_type}/{self.tree['id']}",
-                "ifMatch": f'W/"{self.version}"',
-            }
+        if self.replaces:
+            request = {"method": "PUT", "url": f"{self.resource_type}/{self.tree['id']}"}
+            if self.version is not None:
+                request["ifMatch"] = f'W/"{self.version}"'
         elif self.conditional and self.name:
             request["ifNoneExist"] = if_none_exist(self.name)
         return {"fullUrl": placeholder(self.record_id), "resource": self.tree, "request": request}
@@ -99,7 +99,7 @@ def answers(entries: Sequence[Entry], response: Tree | None) -> list[Outcome]:
     else:
         shown = _by_key(parts)
         outcomes = [_shown(entry, shown) for entry in entries]
-    missing = Unknown(Cause.NOT_FHIR, "the answer does not tell what became of the entry")
+    missing = Unknown(Cause.DROPPED, "the answer does not tell what became of the entry")
     return [outcome or missing for outcome in outcomes]
 
 
@@ -120,16 +120,16 @@ def _by_place(entries: Sequence[Entry], parts: list[Outcome]) -> list[Outcome | 
 def _read(entry: Any) -> Outcome:
     response = entry.get("response") if isinstance(entry, dict) else None
     if not isinstance(response, dict):
-        return Unknown(Cause.NOT_FHIR, "an entry of the answer has no response")
+        return Unknown(Cause.DROPPED, "an entry of the answer has no response")
     match = _STATUS.match(str(response.get("status")))
     if match is None:
-        return Unknown(Cause.NOT_FHIR, "an entry of the answer has no status")
+        return Unknown(Cause.DROPPED, "an entry of the answer has no status")
     status = int(match[1])
-    if not 200 <= status < 300:
-        outcome = response.get("outcome")
-        address = address_in(response.get("location")) if 300 <= status < 400 else None
-        return Refused(status, outcome if isinstance(outcome, dict) else None, address=address)
-    body = _resource(entry.get("resource"))
+    if status >= 300:
+        place = response.get("location")
+        headers = {"Location": place} if isinstance(place, str) else {}
+        return replace(refused(status, headers, _tree(response.get("outcome"))), in_bundle=True)
+    body = entry.get("resource") if is_addressed(entry.get("resource")) else None
     address = address_in(response.get("location"))
     if body and address and (address.resource_type, address.server_id) != (body["resourceType"], body["id"]):
         # What is shown is not what was written; that is read where the answer says that it is.
@@ -140,16 +140,13 @@ def _read(entry: Any) -> Outcome:
     return Answered(status, body, version, address)
 
 
-def _resource(body: Any) -> Tree | None:
-    """Return a body that says what it is and where, and is no outcome."""
-    if not isinstance(body, dict) or body.get("resourceType") == "OperationOutcome":
-        return None
-    return body if all(isinstance(body.get(name), str) for name in ("resourceType", "id")) else None
+def _tree(value: Any) -> Tree | None:
+    return value if isinstance(value, dict) else None
 
 
 def _key(entry: Entry) -> Key | None:
     """Return by what an entry's answer is known, if by anything."""
-    if entry.version is not None:
+    if entry.replaces:
         return entry.resource_type, entry.tree["id"]
     return (entry.resource_type, entry.name) if entry.name else None
 
@@ -188,5 +185,5 @@ def _may_be(entry: Entry, outcome: Outcome) -> bool:
     if not isinstance(outcome, Answered):
         return True
     place = _place(outcome)
-    shows_another = entry.version is not None or (outcome.body is not None and entry.name is not None)
+    shows_another = entry.replaces or (outcome.body is not None and entry.name is not None)
     return place is not None and place[0] == entry.resource_type and not shows_another

@@ -38,7 +38,7 @@ class Comparison:
 
     def _compare(self, resource_type: str, copies: dict[str, str], arrivals: Arrivals) -> bool:
         """Read some copies, server id -> record id; False if the server does not answer."""
-        found = self._desk.client.search(resource_type, {"_id": ",".join(copies), "_count": "200"})
+        found = self._desk.client.search_any(resource_type, "_id", list(copies))
         shown = []
         if isinstance(found, Found):
             shown = [one for one in found.resources if one["resourceType"] == resource_type]

@@ -1,5 +1,6 @@
 """The FHIR servers that are kept in step, and what each can do, as last asked."""
 
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +24,15 @@ from service.sync.desk import TYPES
 #: How long a CapabilityStatement is believed.
 FRESH = timedelta(hours=1)
 
+#: No server takes a header as long as this.
+MOST_TOKEN_CHARACTERS = 65_536
+
 #: Records put in the outbox of a new connection at once.
 _CHUNK = 500
+
+
+#: What can be sent as a bearer token; RFC 6750 allows less.
+_TOKEN = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,9 @@ def abilities(
     """Return what a server can do, asked anew when the last answer is old."""
     with database.read() as session:
         row = session.get_one(Row, connection.id)
-    if row.capabilities and row.capabilities_at and row.capabilities_at > clock() - FRESH:
+    # A statement from the future is as old as the clock was wrong when it came.
+    is_fresh = row.capabilities_at is not None and timedelta() <= clock() - row.capabilities_at < FRESH
+    if row.capabilities and is_fresh:
         return capabilities.read(exact_json.parse(row.capabilities))
     return ask(database, connection, client, clock)
 
@@ -109,7 +119,19 @@ def ask(
 
 def token_in(path: str | None) -> Callable[[], str | None]:
     """Return what reads a token file at every call, so that a renewed token is used at once."""
-    return lambda: Path(path).read_text(encoding="utf-8").strip() if path else None
+    return lambda: token_of(Path(path)) if path else None
+
+
+def token_of(file: Path) -> str:
+    """Return the bearer token that a file holds. Raises OSError, or ValueError where it holds none."""
+    if not file.is_file():
+        # To read a pipe or a device could take for ever.
+        raise FileNotFoundError("no file")
+    with file.open(encoding="utf-8") as opened:
+        token = opened.read(MOST_TOKEN_CHARACTERS + 1).strip()
+    if len(token) > MOST_TOKEN_CHARACTERS or _TOKEN.fullmatch(token) is None:
+        raise ValueError("not one token")
+    return token
 
 
 def _told(row: Row) -> Connection:

@@ -2,14 +2,17 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from service.chart import Chart
+from service.fhir_answers import Outcome
 from service.fhir_client import FHIRClient
 from service.store.database import Database
 from service.sync.capabilities import Capabilities
 from service.sync.match import Matcher, MatchRules
+from service.sync.permission import Permission
+from service.sync.plan import Method, Next, next_step
 from service.sync.presence import Presence
 from service.sync.reference_match import ReferenceMatcher
 from service.sync.report import Report
@@ -41,10 +44,18 @@ class Desk:
     stopping: Callable[[], bool]
     match_rules: MatchRules
     report: Report
+    permission: Permission = field(default_factory=Permission)
 
     @property
     def owner(self) -> str:
         return self.presence.owner
+
+    def next_step(self, method: Method, outcome: Outcome, attempts: int = 0) -> Next:
+        """Say what follows; what only may concern the whole connection is settled by asking who answers."""
+        following = next_step(method, outcome, attempts)
+        if following.unless_fhir and self.client.is_fhir():
+            return replace(following, pause=False)
+        return following
 
     def matcher(self) -> Matcher:
         return Matcher(

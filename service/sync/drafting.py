@@ -68,7 +68,7 @@ def _update(job: Job, addresses: Addresses, base: Tree | None, capabilities: Cap
     findings = r4.check(tree)
     if findings:
         return rejected(job, Reason.NOT_VALID, to_operation_outcome(findings))
-    return Draft(job, Entry(job.record_id, tree, version=known.server_version or ""))
+    return Draft(job, Entry(job.record_id, tree, replaces=True, version=known.server_version))
 
 
 def _is_about_another(body: Tree, here: Tree, base_url: str) -> bool:

@@ -4,7 +4,6 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
 import structlog
 
@@ -16,7 +15,6 @@ from service.fhir_client import FHIRClient
 from service.store.database import Database
 from service.sync import connections, ledger, plan, resolution
 from service.sync.capabilities import Capabilities
-from service.sync.comparison import Comparison
 from service.sync.connections import Connection
 from service.sync.desk import TYPES, Desk
 from service.sync.identifiers import same_systems
@@ -24,20 +22,12 @@ from service.sync.match import Matcher, MatchRules
 from service.sync.merge import Side
 from service.sync.plan import Method
 from service.sync.presence import Presence
-from service.sync.pull import Pull
-from service.sync.push import Push
 from service.sync.reasons import NEXT_STEPS, Reason
 from service.sync.report import Report
 from service.sync.resolution import MovedDecision
+from service.sync.round import Direction, Round
 
 log = structlog.get_logger(__name__)
-
-Direction = Literal["push", "pull", "compare"]
-_WORK: dict[Direction, type[Push] | type[Pull] | type[Comparison]] = {
-    "push": Push,
-    "pull": Pull,
-    "compare": Comparison,
-}
 
 
 @dataclass(frozen=True)
@@ -92,6 +82,7 @@ class Sync:
                 connection.base_url,
                 token=connections.token_in(connection.token_file),
                 timeout_seconds=config.request_timeout_seconds,
+                listing_seconds=config.listing_timeout_seconds,
             )
 
         rules = MatchRules(
@@ -253,7 +244,7 @@ class Sync:
             one = connections.named(session, name)
         able = connections.ask(self._database, one, self._client_for(one), self._clock)
         if not isinstance(able, Capabilities):
-            reason = plan.next_step(Method.READ, able).reason or Reason.NOT_FHIR
+            reason = plan.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
             return Check(name, one.base_url, reason, NEXT_STEPS[reason])
         writable = tuple(kind for kind in TYPES if able.of(kind).can_create)
         return Check(name, one.base_url, None, None, able.has_transaction, able.has_batch, writable)
@@ -263,26 +254,25 @@ class Sync:
             chosen = [connections.named(session, name)] if name else connections.every(session)
         total = Report(connection=name or "")
         for connection in chosen:
-            total.add(self._one(connection, directions))
+            report = Report(connection=connection.name)
+            try:
+                self._one(connection, directions, report)
+            except Exception as error:
+                # Whatever it is, the next connection has nothing to do with it.
+                log.error("a connection failed", connection=connection.name, exc_info=error)
+                report.problem = Reason.FAILED_HERE
+            log.info("sync", connection=connection.name, **report.as_fields())
+            total.add(report)
         return total
 
-    def _one(self, connection: Connection, directions: tuple[Direction, ...]) -> Report:
-        report = Report(connection=connection.name)
+    def _one(self, connection: Connection, directions: tuple[Direction, ...], report: Report) -> None:
         client = self._client_for(connection)
         able = connections.abilities(self._database, connection, client, self._clock)
         if not isinstance(able, Capabilities):
-            report.problem = plan.next_step(Method.READ, able).reason or Reason.NOT_FHIR
-        else:
-            with Presence() as presence:
-                self._work(self._desk(connection, client, able, presence, report), directions)
-        log.info("sync", connection=connection.name, **report.counts(), problem=report.problem)
-        return report
-
-    def _work(self, desk: Desk, directions: tuple[Direction, ...]) -> None:
-        for direction in directions:
-            if desk.report.problem or self.stopping():
-                break
-            _WORK[direction](desk).run()
+            report.problem = plan.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
+            return
+        with Presence() as presence:
+            Round(self._desk(connection, client, able, presence, report)).run(directions)
 
     def _desk(
         self,

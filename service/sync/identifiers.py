@@ -23,11 +23,6 @@ def token(system: str, value: str) -> str:
     return "|".join(part.replace("|", "\\|") for part in escaped)
 
 
-def any_of(names: Iterable[Name]) -> str:
-    """Return the search for any of some identifiers."""
-    return ",".join(token(*name) for name in names)
-
-
 def chunked(items: list[Any]) -> Iterable[list[Any]]:
     """Cut a list into what one search can ask for."""
     return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
@@ -44,8 +39,12 @@ def canonical_system(system: str) -> str:
     The scheme and host of a URI have no case (RFC 3986, 6.2.2.1), an OID is written with and
     without ``urn:oid:``, and a last slash says nothing.
     """
-    plain = _OID.sub("", system.strip(), count=1).rstrip("/")
-    return _SCHEME.sub(lambda scheme: scheme[0].lower(), plain, count=1)
+    plain = system.strip()
+    oid = _OID.match(plain)
+    plain = plain[oid.end() if oid else 0 :].rstrip("/")
+    scheme = _SCHEME.match(plain)
+    end = scheme.end() if scheme else 0
+    return plain[:end].lower() + plain[end:]
 
 
 def canonical(name: Name, same_systems: SameSystems = ()) -> Name:

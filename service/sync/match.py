@@ -214,7 +214,7 @@ class Matcher:
             copies = _copies(session, self.connection_id, patient_id)
         for resource_type, ids in copies.items():
             for chunk in chunked(ids):
-                result = self.client.search(resource_type, {"_id": ",".join(chunk), "_count": "200"})
+                result = self.client.search_any(resource_type, "_id", chunk)
                 if not isinstance(result, Found):
                     return False
                 about = {

@@ -9,9 +9,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service.store.tables import OutboxRow
+from service.sync.plan import LONGEST_WAIT_SECONDS
 
 #: Longer than any request may take: a lease is renewed right before each one.
 LEASE = timedelta(minutes=5)
+#: How far apart the clocks of our own machines may be; a lease that ends later than by both was never given.
+MOST_APART = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,11 @@ def lease(session: Session, connection_id: str, owner: str, now: datetime, limit
     On PostgreSQL the rows of others are skipped; SQLite knows no such clause, but there the
     caller's transaction holds the only write lock from its beginning (BEGIN IMMEDIATE).
     """
-    free = or_(OutboxRow.leased_until.is_(None), OutboxRow.leased_until <= now)
+    free = or_(
+        OutboxRow.leased_until.is_(None),
+        OutboxRow.leased_until <= now,
+        OutboxRow.leased_until > now + LEASE + MOST_APART,
+    )
     due = (
         select(OutboxRow.record_id)
         .where(OutboxRow.connection_id == connection_id, OutboxRow.next_attempt_at <= now, free)
@@ -136,6 +143,53 @@ def postpone(session: Session, connection_id: str, owner: str, row: Leased, unti
         .execution_options(synchronize_session=False)
     )
     release(session, connection_id, owner, [row.record_id])
+
+
+def leased(session: Session, connection_id: str, owner: str) -> list[Leased]:
+    """Return what a holder still has."""
+    rows = session.execute(
+        select(OutboxRow.record_id, OutboxRow.generation, OutboxRow.attempts).where(
+            OutboxRow.connection_id == connection_id, OutboxRow.lease_owner == owner
+        )
+    )
+    return [Leased(*row) for row in rows]
+
+
+def bring_back(session: Session, connection_id: str, now: datetime) -> int:
+    """Make due what no wait can have put off so far, and return how much that is.
+
+    What was never tried was due as it was written; and no wait is longer than the longest.
+    """
+    longest = timedelta(seconds=LONGEST_WAIT_SECONDS)
+    far = or_(
+        and_(OutboxRow.attempts == 0, OutboxRow.next_attempt_at > now),
+        OutboxRow.next_attempt_at > now + longest,
+    )
+    return len(
+        session.scalars(
+            update(OutboxRow)
+            .where(OutboxRow.connection_id == connection_id, OutboxRow.next_attempt_at > now, far)
+            .values(next_attempt_at=now)
+            .returning(OutboxRow.record_id)
+            .execution_options(synchronize_session=False)
+        ).all()
+    )
+
+
+def rest(
+    session: Session, connection_id: str, owner: str, record_ids: Collection[str], until: datetime
+) -> None:
+    """Give leases back until a moment, whatever has changed since."""
+    session.execute(
+        update(OutboxRow)
+        .where(
+            OutboxRow.connection_id == connection_id,
+            OutboxRow.record_id.in_(record_ids),
+            OutboxRow.lease_owner == owner,
+        )
+        .values(lease_owner=None, leased_until=None, next_attempt_at=until)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def wake(session: Session, connection_id: str, record_ids: Collection[str], now: datetime) -> None:

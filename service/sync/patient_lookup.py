@@ -6,7 +6,7 @@ from fhir_mappings.references import Name
 from service.fhir_answers import Answered, Cause, Failure, Found, Outcome, Refused, Unknown
 from service.fhir_client import FHIRClient
 from service.sync import bundles, plan
-from service.sync.identifiers import SameSystems, any_of, canonical, chunked, spellings
+from service.sync.identifiers import SameSystems, canonical, chunked, spellings, token
 from service.sync.match_policy import NotShown, PatientThere, Sight, patient_there, sight_of
 from service.sync.plan import Method
 
@@ -89,17 +89,13 @@ class PatientLookup:
         return hits
 
     def _hits(self, names: Collection[Name]) -> list[PatientThere]:
-        found: list[PatientThere] = []
-        for chunk in chunked(sorted(names)):
-            result = self._client.search("Patient", {"identifier": any_of(chunk), "_count": "200"})
-            if not isinstance(result, Found):
-                raise ConnectionFailed(result)
-            found += [
-                patient_there(one, self._base_url)
-                for one in result.resources
-                if one["resourceType"] == "Patient"
-            ]
-        return _each_once(found)
+        tokens = [token(*name) for name in sorted(names)]
+        result = self._client.search_any("Patient", "identifier", tokens)
+        if not isinstance(result, Found):
+            raise ConnectionFailed(result)
+        return _each_once(
+            patient_there(one, self._base_url) for one in result.resources if one["resourceType"] == "Patient"
+        )
 
     def _read(self, server_id: str) -> None:
         if self._unanswered >= MOST_UNANSWERED:

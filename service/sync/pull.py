@@ -1,26 +1,29 @@
 """There to here: what changed on a server for linked patients, page by page, the watermark last."""
 
-from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
-from sqlalchemy import delete, or_, select
-from sqlalchemy.orm import Session
+import structlog
 
 from service.fhir_answers import Failure, Found, Refused
-from service.store.tables import Link, Patient, PatientLink, Record, Watermark
-from service.sync import links, match_rows, plan
+from service.sync import linked, match_rows
 from service.sync.arriving import Arrivals
 from service.sync.desk import TYPES, Desk
 from service.sync.identifiers import chunked
-from service.sync.match import RECHECK
+from service.sync.linked import Copy
+from service.sync.patient_search import PatientSearch
 from service.sync.plan import Method
 from service.sync.reasons import Reason
 from service.sync.subjects import Subjects
+from service.sync.watermarks import Watermarks, is_skewed
 
-#: A large transaction can show up this long after it was dated (and clocks of a cluster differ).
-OVERLAP = timedelta(minutes=2)
+log = structlog.get_logger(__name__)
 
-PAGE = "200"
+#: Changes of more patients are asked for all at once, where the server answers that.
+FEW_PATIENTS = 25
+
+#: What is about one search, and will be so next time: the others go on.
+_OF_THE_SEARCH = {Reason.LOOKUP_REFUSED, Reason.PAGES_BROKEN}
 
 
 class Pull:
@@ -29,221 +32,198 @@ class Pull:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._subjects = Subjects(desk.matcher())
+        self._search = PatientSearch(desk)
+        self._marks = Watermarks(desk.database, desk.connection_id, desk.clock)
+        #: Server id -> our id.
+        self._patients: Mapping[str, str] = {}
+        #: Server ids of those not read as a whole yet, and of those whom a search was not answered of.
+        self._fresh: list[str] = []
+        self._unread: set[str] = set()
+        #: Our ids of those of whom something could not be judged now.
         self._unsettled: set[str] = set()
 
     def run(self) -> None:
-        """Read what is new; a patient that is new here is read as a whole first."""
+        """Read what is new, type by type; a patient that is new here is read as a whole."""
         self._match()
+        marks = self._marks.read()
         with self._desk.database.read() as session:
-            patients = match_rows.matched_patients(session, self._desk.connection_id)
-            marks = _watermarks(session, self._desk.connection_id)
-        fresh = [server_id for server_id in patients if f"Patient/{server_id}" not in marks]
+            self._patients = match_rows.matched_patients(session, self._desk.connection_id)
+        self._fresh = [one for one in self._patients if f"Patient/{one}" not in marks]
         try:
-            self._read_all(patients, marks, fresh)
+            complete = self._read_all(marks)
+            read = [one for one in self._fresh if one not in self._unread]
+            if complete and read:
+                self._marks.move([f"Patient/{one}" for one in read], None)
         finally:
-            self._read_again(patients)
+            again = {there for there, here in self._patients.items() if here in self._unsettled}
+            self._marks.drop(f"Patient/{one}" for one in again | self._unread)
 
-    def _read_all(self, patients: Mapping[str, str], marks: Mapping[str, str], fresh: list[str]) -> None:
-        for some in chunked(fresh):
-            self._whole(some, patients, [f"Patient/{server_id}" for server_id in some])
+    def _read_all(self, marks: Mapping[str, str]) -> bool:
+        """Read all types; tell whether new patients count as read."""
+        complete = True
         for resource_type in TYPES:
-            if self._desk.report.problem or not patients:
-                return
-            abilities = self._desk.capabilities.of(resource_type)
-            if abilities.can_search and abilities.tells_updates:
-                self._deletions(resource_type, patients, marks.get(resource_type))
-                self._changes(resource_type, patients, marks.get(resource_type))
-            elif abilities.can_search:
-                for some in chunked([one for one in patients if one not in fresh]):
-                    self._snapshot(resource_type, some, patients)
+            if self._desk.report.problem or not self._patients:
+                return False
+            if self._desk.capabilities.of(resource_type).can_search:
+                complete &= self._type(resource_type, marks.get(resource_type))
+        return complete
 
     def _match(self) -> None:
         """Look for patients that were not looked for yet, or long ago without success."""
         with self._desk.database.read() as session:
-            wanted = _unlinked(session, self._desk.connection_id, self._desk.clock() - RECHECK)
+            wanted = linked.unlinked(session, self._desk.connection_id, self._desk.clock())
         for some in chunked(wanted):
             found = self._desk.matcher().patients(some)
             if not isinstance(found, dict):
                 self._fail(found)
                 return
 
-    def _whole(self, some: list[str], patients: Mapping[str, str], scopes: list[str]) -> None:
-        started = None
-        for resource_type in TYPES:
-            if self._desk.capabilities.of(resource_type).can_search:
-                told = self._snapshot(resource_type, some, patients)
-                started = started or told
-        if not self._desk.report.problem:
-            self._mark(scopes, started)
+    def _type(self, resource_type: str, since: str | None) -> bool:
+        """Read one type, and move its watermark; tell whether new patients count as read."""
+        able = self._desk.capabilities.of(resource_type)
+        before = frozenset(self._unread)
+        if since is None or not able.tells_updates:
+            # Nothing says where to begin, so everybody is read as a whole.
+            started, failure = self._snapshot(resource_type, list(self._patients))
+        else:
+            _, failure = self._snapshot(resource_type, self._fresh)
+            if failure is None:
+                failure = self._deletions(resource_type, since)
+            if failure is None:
+                started, failure = self._changes(resource_type, since)
+        if failure is None:
+            if able.tells_updates:
+                self._marks.move([resource_type], started)
+            return True
+        is_lasting = self._is_of_the_search(failure)
+        self._fail(failure)
+        if is_lasting and self._fresh:
+            # They do not wait for a search that nobody is answered; once it is, it begins with everybody.
+            self._unread.intersection_update(before)
+            self._marks.drop([resource_type])
+        return is_lasting
 
-    def _snapshot(self, resource_type: str, some: list[str], patients: Mapping[str, str]) -> datetime | None:
+    def _snapshot(
+        self, resource_type: str, server_ids: Sequence[str]
+    ) -> tuple[datetime | None, Failure | None]:
         """Read all that some patients have of a type, and ask after what is missing."""
-        seen: set[str] = set()
-        told = self._read(resource_type, {"patient": ",".join(some)}, patients, seen, some)
-        if not isinstance(told, datetime):
-            self._fail(told)
-            return None
-        self._ask_after_missing(resource_type, patients, some, seen)
-        return told
-
-    def _changes(self, resource_type: str, patients: Mapping[str, str], since: str | None) -> None:
-        """Read what changed since the watermark: of few patients by name, of many all at once."""
-        params = {} if since is None else {"_lastUpdated": f"ge{since}"}
-        few = list(chunked(list(patients)))
-        if len(few) > 1:
-            refused = self._read(resource_type, params, patients, set())
-            if isinstance(refused, datetime):
-                self._mark([resource_type], refused)
-                return
-            if not _wants_patient(refused):
-                self._fail(refused)
-                return
         started: datetime | None = None
-        for some in few:
-            told = self._read(resource_type, {**params, "patient": ",".join(some)}, patients, set(), some)
-            if not isinstance(told, datetime):
-                self._fail(told)
-                return
-            started = started or told
-        self._mark([resource_type], started)
+        first_failure: Failure | None = None
+        self._search.unanswered.clear()
+        for chunk in chunked(list(server_ids)):
+            seen: set[str] = set()
+            pages = self._search.pages(resource_type, chunk, {})
+            moment, failure = self._read(resource_type, pages, seen, chunk)
+            started = started or moment
+            if failure is None:
+                failure = self._ask_after_missing(resource_type, [self._patients[one] for one in chunk], seen)
+            first_failure = first_failure or failure
+            if failure is not None and not self._is_of_the_search(failure):
+                break
+        return started, self._of_all(first_failure)
 
-    def _deletions(self, resource_type: str, patients: Mapping[str, str], since: str | None) -> None:
+    def _changes(self, resource_type: str, since: str) -> tuple[datetime | None, Failure | None]:
+        """Read what changed since the watermark: of few patients by name, of many all at once."""
+        more = {"_lastUpdated": f"ge{since}"}
+        if len(self._patients) > FEW_PATIENTS:
+            started, failure = self._read(resource_type, self._desk.client.pages(resource_type, more), set())
+            if failure is None or not _wants_patient(failure):
+                return started, failure
+        self._search.unanswered.clear()
+        pages = self._search.pages(resource_type, self._patients, more)
+        started, failure = self._read(resource_type, pages, set(), self._patients)
+        return started, self._of_all(failure)
+
+    def _of_all(self, failure: Failure | None) -> Failure | None:
+        """Return a failure that is not of some patients alone; they are read as a whole the next time."""
+        unanswered = self._search.unanswered
+        if failure is None or not self._is_of_the_search(failure) or len(unanswered) >= len(self._patients):
+            return failure
+        self._fail(failure)
+        self._unread |= unanswered
+        return None
+
+    def _deletions(self, resource_type: str, since: str) -> Failure | None:
         """Ask after what the history says was deleted since the watermark; a search shows no gaps."""
-        if since is None or not self._desk.capabilities.of(resource_type).tells_deletions:
-            return
-        told = self._desk.client.deletions(resource_type, since)
-        if not isinstance(told, Found):
+        if not self._desk.capabilities.of(resource_type).tells_deletions:
+            return None
+        history = self._desk.client.deletions(resource_type, since)
+        if not isinstance(history, Found):
             # Some servers offer a history and refuse it; what is deleted there shows when it is next written.
-            return
-        ids = [one.server_id for one in told.deleted if one.resource_type == resource_type]
+            return None if self._is_of_the_search(history) else history
+        self._desk.report.unreadable += history.unreadable
+        ids = [one.server_id for one in history.deleted if one.resource_type == resource_type]
         with self._desk.database.read() as session:
-            linked = _links_of(session, self._desk.connection_id, resource_type, ids)
-        self._ask_after(resource_type, patients, linked)
+            copies = linked.copies_of(session, self._desk.connection_id, resource_type, ids)
+        return self._ask_after(resource_type, copies)
 
     def _read(
         self,
         resource_type: str,
-        params: Mapping[str, str],
-        patients: Mapping[str, str],
+        pages: Iterable[Found | Failure],
         seen: set[str],
-        asked: Collection[str] = (),
-    ) -> datetime | Failure:
-        """Take in all pages of a search; return the server's time as it began."""
-        arrivals = Arrivals(self._desk, self._subjects, patients, asked)
+        patients: Collection[str] = (),
+    ) -> tuple[datetime, Failure | None]:
+        """Take in all pages of a search; return the server's time as it began, and what failed of it.
+
+        patients: server ids of those who were searched for, if anybody was.
+        """
+        arrivals = Arrivals(self._desk, self._subjects, self._patients, patients)
+        began = self._desk.clock()
         started: datetime | None = None
-        for page in self._desk.client.pages(resource_type, {**params, "_count": PAGE}):
+        failure: Failure | None = None
+        for page in pages:
             if not isinstance(page, Found):
-                return page
-            started = started or page.server_time or self._desk.clock()
+                failure = failure or page
+                continue
+            self._look_at_clock(page.server_time)
+            started = started or page.server_time or began
+            self._desk.report.unreadable += page.unreadable
             resources = [one for one in page.resources if one["resourceType"] == resource_type]
             seen.update(one["id"] for one in resources)
             arrivals.take(resources)
             self._unsettled |= arrivals.unsettled
-        return started or self._desk.clock()
+        return started or began, failure
 
-    def _mark(self, scopes: Iterable[str], started: datetime | None) -> None:
-        """Move watermarks, after what they stand for is kept."""
-        since = ((started or self._desk.clock()) - OVERLAP).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        with self._desk.database.begin() as session:
-            for scope in scopes:
-                mark = session.get(Watermark, (self._desk.connection_id, scope))
-                if mark is None:
-                    session.add(Watermark(connection_id=self._desk.connection_id, scope=scope, since=since))
-                elif mark.since < since:
-                    mark.since = since
+    def _look_at_clock(self, server_time: datetime | None) -> None:
+        report = self._desk.report
+        if (
+            server_time
+            and is_skewed(server_time, self._desk.clock())
+            and report.add_problem(Reason.CLOCK_SKEW)
+        ):
+            log.warning("the server's clock and ours are far apart", connection=self._desk.name)
 
     def _ask_after_missing(
-        self, resource_type: str, patients: Mapping[str, str], some: list[str], seen: set[str]
-    ) -> None:
+        self, resource_type: str, patient_ids: list[str], seen: set[str]
+    ) -> Failure | None:
         """Read directly what a search for some patients did not show."""
         with self._desk.database.read() as session:
-            missing = _links_not_in(
-                session, self._desk.connection_id, resource_type, [patients[one] for one in some], seen
+            missing = linked.copies_not_in(
+                session, self._desk.connection_id, resource_type, patient_ids, seen
             )
-        self._ask_after(resource_type, patients, missing)
+        return self._ask_after(resource_type, missing)
 
-    def _ask_after(
-        self, resource_type: str, patients: Mapping[str, str], missing: list[tuple[str, str]]
-    ) -> None:
-        arrivals = Arrivals(self._desk, self._subjects, patients, ())
-        stopped = arrivals.ask_after(resource_type, missing)
+    def _ask_after(self, resource_type: str, missing: list[Copy]) -> Failure | None:
+        """Read copies that may be gone; return what keeps it from being told of all of them."""
+        arrivals = Arrivals(self._desk, self._subjects, self._patients, ())
+        failure = arrivals.ask_after(resource_type, missing)
         self._unsettled |= arrivals.unsettled
-        if stopped is not None:
-            self._fail(stopped)
-
-    def _read_again(self, patients: Mapping[str, str]) -> None:
-        """Have all of those read as a whole next time of whom something could not be judged now."""
-        scopes = [f"Patient/{there}" for there, here in patients.items() if here in self._unsettled]
-        if scopes:
-            with self._desk.database.begin() as session:
-                session.execute(
-                    delete(Watermark).where(
-                        Watermark.connection_id == self._desk.connection_id, Watermark.scope.in_(scopes)
-                    )
-                )
+        return failure
 
     def _fail(self, failure: Failure) -> None:
-        following = plan.next_step(Method.SEARCH, failure)
-        self._desk.report.problem = following.reason or Reason.REFUSED
+        """Note a failure: one of the connection ends the run, one of a search only that search."""
+        following = self._desk.next_step(Method.SEARCH, failure)
+        reason = following.reason or Reason.LOOKUP_REFUSED
+        if following.pause:
+            self._desk.report.problem = reason
+        else:
+            self._desk.report.add_problem(reason)
+
+    def _is_of_the_search(self, failure: Failure) -> bool:
+        return self._desk.next_step(Method.SEARCH, failure).reason in _OF_THE_SEARCH
 
 
 def _wants_patient(refusal: Failure) -> bool:
     """Tell whether a search over all patients was refused as such; many servers want them named."""
     return isinstance(refusal, Refused) and refusal.status in (400, 403, 404, 422)
-
-
-def _unlinked(session: Session, connection_id: str, checked_before: datetime) -> list[str]:
-    """Return the patients that have to be looked for (again)."""
-    link = PatientLink
-    return list(
-        session.scalars(
-            select(Patient.id)
-            .outerjoin(link, (link.patient_id == Patient.id) & (link.connection_id == connection_id))
-            .where(
-                Patient.merged_into.is_(None),
-                or_(
-                    link.patient_id.is_(None),
-                    (link.state != match_rows.MATCHED) & (link.checked_at <= checked_before),
-                ),
-            )
-        )
-    )
-
-
-def _watermarks(session: Session, connection_id: str) -> dict[str, str]:
-    rows = session.scalars(select(Watermark).where(Watermark.connection_id == connection_id))
-    return {row.scope: row.since for row in rows}
-
-
-def _links_of(
-    session: Session, connection_id: str, resource_type: str, server_ids: list[str]
-) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for some in links.chunks(server_ids):
-        rows = session.execute(
-            select(Link.record_id, Link.server_id).where(
-                Link.connection_id == connection_id,
-                Link.resource_type == resource_type,
-                Link.server_id.in_(some),
-                or_(Link.reason.is_(None), Link.reason != Reason.GONE_THERE),
-            )
-        )
-        found += [(row.record_id, row.server_id) for row in rows if row.server_id]
-    return found
-
-
-def _links_not_in(
-    session: Session, connection_id: str, resource_type: str, patient_ids: list[str], seen: set[str]
-) -> list[tuple[str, str]]:
-    rows = session.execute(
-        select(Link.record_id, Link.server_id)
-        .join(Record, Record.id == Link.record_id)
-        .where(
-            Link.connection_id == connection_id,
-            Link.resource_type == resource_type,
-            Link.server_id.is_not(None),
-            or_(Link.reason.is_(None), Link.reason != Reason.GONE_THERE),
-            Record.patient_id.in_(patient_ids),
-        )
-    )
-    return [(row.record_id, row.server_id) for row in rows if row.server_id and row.server_id not in seen]

@@ -43,6 +43,9 @@ class Reason(StrEnum):
     NOT_FHIR = "not-fhir"
     BUSY = "busy"
     SERVER_ERROR = "server-error"
+    LOOKUP_REFUSED = "lookup-refused"
+    PAGES_BROKEN = "pages-broken"
+    CLOCK_SKEW = "clock-skew"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     REFUSED = "refused"
@@ -95,14 +98,21 @@ NEXT_STEPS: dict[Reason, str] = {
     "identifier here, or have it mended there.",
     Reason.WAITING_FOR_REFERENCE: "A record that this one refers to is not there yet; see to that one first.",
     Reason.UNREACHABLE: "Check the connection's address and the network; it is tried again by itself.",
-    Reason.NO_TOKEN: "Check that the connection's token file exists and can be read.",
+    Reason.NO_TOKEN: "Check that the connection's token file exists, can be read and holds one token.",
     Reason.NO_ANSWER: "Nothing to do: the server is asked what became of it before anything is sent again.",
     Reason.NOT_FHIR: "Check the connection's address: something that is no FHIR server answers there.",
     Reason.BUSY: "Nothing to do: the server asked to wait, and it is tried again after that.",
     Reason.SERVER_ERROR: "Ask the server's operators if it lasts; it is tried again by itself, then set "
     "aside.",
+    Reason.LOOKUP_REFUSED: "The server does not answer the search that comes before this; have its operators "
+    "allow it, as the outcome says. It is asked again by itself.",
+    Reason.PAGES_BROKEN: "The server's search results cannot be read to their end: have the links between "
+    "its pages mended, or raise MAINSTAY_LISTING_TIMEOUT_SECONDS. It is tried again by itself.",
+    Reason.CLOCK_SKEW: "The server's clock and ours are far apart; have both set (NTP). `mainstay doctor` "
+    "shows them.",
     Reason.UNAUTHORIZED: "Renew the connection's token, then retry.",
-    Reason.FORBIDDEN: "Ask the server's operators to allow this kind of write, then retry.",
+    Reason.FORBIDDEN: "Ask the server's operators to allow this kind of write, then retry; what is pending "
+    "is sent by itself.",
     Reason.REFUSED: "Mend what the server's outcome names, and save; that sends the record again.",
     Reason.TOO_LARGE: "The record is larger than the server takes; shorten it, and save.",
     Reason.NOT_SUPPORTED: "The server does not accept this kind of record; nothing can be sent there.",

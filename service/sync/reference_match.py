@@ -15,7 +15,7 @@ from service.fhir_answers import Failure, Found
 from service.fhir_client import FHIRClient
 from service.store.database import Database
 from service.store.tables import ReferenceLink
-from service.sync.identifiers import any_of, chunked
+from service.sync.identifiers import chunked, token
 from service.sync.match import Match, MatchRules
 from service.sync.project import OWNER_ELEMENT, Logical, Wanted
 from service.sync.reasons import Reason
@@ -84,15 +84,14 @@ class ReferenceMatcher:
 
     def _found(self, resource_type: str, names: Collection[Wanted]) -> dict[Logical, list[Tree]] | Failure:
         """Search for identifiers; return all that carry each."""
+        tokens = [token(system, value) for _, system, value in sorted({name for _, name in names})]
+        result = self.client.search_any(resource_type, "identifier", tokens)
+        if not isinstance(result, Found):
+            return result
         found: dict[Logical, list[Tree]] = {}
-        for chunk in chunked(sorted({name for _, name in names})):
-            pairs = [(system, value) for _, system, value in chunk]
-            result = self.client.search(resource_type, {"identifier": any_of(pairs), "_count": "200"})
-            if not isinstance(result, Found):
-                return result
-            for resource in result.resources:
-                for system, value in names_of(resource):
-                    found.setdefault((resource_type, system, value), []).append(resource)
+        for resource in result.resources:
+            for system, value in names_of(resource):
+                found.setdefault((resource_type, system, value), []).append(resource)
         return found
 
     def _owners(

@@ -1,19 +1,21 @@
 """What became of a record there, asked before it is sent again: search, adopt, catch up."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from typing import Any
 
 import structlog
 
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.references import names_of
-from service.errors import ServiceError
-from service.fhir_answers import Answered, Failure, Found, Outcome, version_of
-from service.sync import plan
+from fhir_mappings.references import Name, names_of
+from service.errors import Unavailable
+from service.fhir_answers import Answered, Cause, Failure, Found, Outcome, Unknown, version_of
+from service.sync import links
 from service.sync.desk import Desk
 from service.sync.drafting import identity
-from service.sync.identifiers import any_of, chunked
-from service.sync.links import Job
-from service.sync.plan import Method, Step
+from service.sync.identifiers import token
+from service.sync.links import Job, Known
+from service.sync.plan import Method, Next, Step
+from service.sync.project import Places, to_here
 from service.sync.reasons import Reason, State
 from service.sync.subject_policy import About, Moved
 from service.sync.subject_policy import Verdict as SubjectVerdict
@@ -49,16 +51,15 @@ class Resolver:
         by_type: dict[str, list[Job]] = {}
         for job in jobs:
             by_type.setdefault(job.resource_type, []).append(job)
-        for resource_type, some in by_type.items():
-            for chunk in chunked(some):
-                found = self._search(resource_type, chunk)
-                if isinstance(found, dict):
-                    for job in chunk:
-                        if copies := found.get(job.record_id):
-                            verdicts[job.record_id] = self._on_copies(job, copies)
-                else:
-                    failed = self.failed(chunk, Method.SEARCH, found)
-                    verdicts.update({one.job.record_id: one for one in failed})
+        for resource_type, same in by_type.items():
+            names = {job.record_id: name for job in same if (name := identity(job.tree, self._system))}
+            answers = self._search(resource_type, set(names.values()))
+            for job in same:
+                copies = answers.get(names.get(job.record_id, _NAMELESS), [])
+                if not isinstance(copies, list):
+                    verdicts[job.record_id] = self.failed([job], Method.SEARCH, copies)[0]
+                elif copies:
+                    verdicts[job.record_id] = self._on_copies(job, copies)
         return verdicts
 
     def _on_copies(self, job: Job, copies: list[Tree]) -> Verdict:
@@ -66,17 +67,25 @@ class Resolver:
             return rejected(job, Reason.SEVERAL_COPIES_THERE)
         return self.adopt(job, copies[0])
 
-    def _search(self, resource_type: str, jobs: list[Job]) -> dict[str, list[Tree]] | Failure:
-        names = {job.record_id: name for job in jobs if (name := identity(job.tree, self._system))}
-        if not names:
-            return {}
-        params = {"identifier": any_of(names.values()), "_count": "200"}
-        result = self._desk.client.search(resource_type, params)
-        if not isinstance(result, Found):
-            return result
+    def _search(self, resource_type: str, names: Set[Name]) -> dict[Name, list[Tree] | Failure]:
+        """Return what carries each name there, or why that cannot be told."""
+        tokens = {token(*name): name for name in sorted(names)}
+        copies: dict[Name, dict[str, Tree]] = {name: {} for name in names}
+        failures: dict[Name, Failure] = {}
+        for values, page in self._desk.client.pages_of_any(resource_type, "identifier", list(tokens)):
+            mine = [tokens[value] for value in values]
+            if not isinstance(page, Found):
+                failures.update(dict.fromkeys(mine, page))
+                continue
+            if page.unreadable:
+                # It may be one of ours; what is not seen here cannot be said to be absent.
+                failures.update(dict.fromkeys(mine, _UNREADABLE))
+            for body in page.resources:
+                for name in copies.keys() & set(names_of(body)):
+                    copies[name][body["id"]] = body
         return {
-            record_id: [tree for tree in result.resources if name in names_of(tree)]
-            for record_id, name in names.items()
+            name: list(bodies.values()) if bodies or name not in failures else failures[name]
+            for name, bodies in copies.items()
         }
 
     def adopt(self, job: Job, body: Tree) -> Verdict:
@@ -86,42 +95,45 @@ class Resolver:
             return _unverified(job)
         if subject != About(str(job.patient_id)):
             return rejected(job, Reason.IDENTIFIER_TAKEN)
-        if version_of(body) in FIRST:
-            return Verdict(job, State.PENDING, When.NOW, seen=Seen(body["id"], version_of(body), body, None))
-        return self._take_in(job, body)
+        version = version_of(body)
+        if version is not None and version in FIRST:
+            return Verdict(job, State.PENDING, When.NOW, seen=Seen(body["id"], version, body, None))
+        # Without a version nothing tells that it is as we created it: what differs is for a person.
+        return self.take_in(job, body)
 
     def catch_up(self, job: Job, refusal: Outcome | None = None) -> Verdict | None:
-        """Read the copy; None if it still is at the version that we know.
+        """Read the copy; None if it still is what we know, or if nothing is to be asked at the moment.
 
         refusal: the server's answer to an update that it took for stale. If the copy has not
         changed after all, that is the last word.
         """
         assert job.known.server_id is not None
+        if self._desk.report.problem and refusal is None:
+            return None
         outcome = self._desk.client.read(job.resource_type, job.known.server_id)
-        following = plan.next_step(Method.READ, outcome, job.row.attempts)
-        if following.step is not Step.DONE:
-            return after_failure(job, following, outcome)
-        assert isinstance(outcome, Answered)
-        if outcome.body is None or outcome.body.get("id") != job.known.server_id:
-            return rejected(job, Reason.NOT_FHIR)
+        if isinstance(outcome, Answered) and (outcome.body or {}).get("id") != job.known.server_id:
+            outcome = Unknown(Cause.OTHER_RESOURCE, "another resource was shown than the one asked for")
+        if not isinstance(outcome, Answered):
+            return self.failed([job], Method.READ, outcome)[0]
+        assert outcome.body is not None
         if job.known.body is None:
-            seen = Seen(job.known.server_id, version_of(outcome.body), outcome.body, None)
+            seen = Seen(job.known.server_id, outcome.version, outcome.body, None)
             return Verdict(job, State.PENDING, When.NOW, seen=seen)
-        if version_of(outcome.body) == job.known.server_version:
+        if is_as_seen(job.known, outcome.body, outcome.version):
             return None if refusal is None else after_failure(job, _LAST_WORD, refusal)
-        return self._take_in(job, outcome.body)
+        return self.take_in(job, outcome.body)
 
     def failed(self, jobs: Iterable[Job], method: Method, outcome: Outcome) -> list[Verdict]:
         """Return the verdicts on records whose common request failed."""
         verdicts = []
         for job in jobs:
-            following = plan.next_step(method, outcome, job.row.attempts)
+            following = self._desk.next_step(method, outcome, job.row.attempts)
             if following.pause and following.reason:
                 self._desk.report.problem = following.reason
             verdicts.append(after_failure(job, following, outcome))
         return verdicts
 
-    def _take_in(self, job: Job, body: Tree) -> Verdict:
+    def take_in(self, job: Job, body: Tree) -> Verdict:
         """Merge the copy as it is now into the record, and say how that leaves the push."""
         subject = self._subject(job, body)
         if subject is Later.NOT_VERIFIED:
@@ -131,12 +143,19 @@ class Resolver:
             with self._desk.database.begin() as session:
                 if isinstance(subject, Moved):
                     taken = taking.moved(session, job.record_id, body, subject.there)
-                elif job.is_create:
+                elif job.is_create and version_of(body) is not None:
                     taken = taking.adopt(session, current(session, job.record_id), body)
                 else:
+                    if job.is_create:
+                        links.save(
+                            session, self._desk.connection_id, self._desk.clock(), [_unseen(job, body)]
+                        )
                     taken = taking.newer(session, job.record_id, body)
-        except (ServiceError, ValueError) as error:
-            log.error("a version could not be taken in", record_id=job.record_id, kind=type(error).__name__)
+        except Unavailable:
+            raise
+        except Exception as error:
+            # Whatever it is, the next record has nothing to do with it.
+            log.error("a version could not be taken in", record_id=job.record_id, exc_info=error)
             return rejected(job, Reason.FAILED_HERE)
         if taken.state is State.CONFLICT:
             self._desk.report.conflicts += 1
@@ -158,4 +177,35 @@ def _unverified(job: Job) -> Verdict:
     return Verdict(job, State.PENDING, When.LATER, Reason.PATIENT_NOT_VERIFIED)
 
 
-_LAST_WORD = plan.Next(Step.REJECT, Reason.REFUSED)
+def is_as_seen(known: Known, body: Tree, etag: str | None = None) -> bool:
+    """Tell whether a copy is what the server last showed us: of that version, or the same as it was.
+
+    etag: the version that the answer itself names. Of a server that names none only the whole
+    tells, but for what it notes of its own in meta.
+    """
+    version = version_of(body)
+    if known.server_version is not None and known.server_version in (version, etag):
+        return True
+    if version is not None or (etag is not None and known.server_version is not None):
+        return False
+    return to_here(body, _NO_PLACES, "") == to_here(known.tree, _NO_PLACES, "")
+
+
+_NO_PLACES = Places("")
+
+
+def _unseen(job: Job, body: Tree) -> dict[str, Any]:
+    """Return the link to a copy that nothing is known of but where it is."""
+    return {
+        "record_id": job.record_id,
+        "resource_type": job.resource_type,
+        "server_id": body["id"],
+        "body": None,
+        "synced_version": None,
+        "state": State.PENDING,
+    }
+
+
+_LAST_WORD = Next(Step.REJECT, Reason.REFUSED)
+_NAMELESS: Name = ("", "")
+_UNREADABLE = Unknown(Cause.UNREADABLE, "a search shows what cannot be read")

@@ -1,29 +1,29 @@
 """Records on their way: one transaction for many, a batch, or one by one, as the server allows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from fhir_mappings.exact_json import Tree
+from service.errors import Unavailable
 from service.fhir_answers import Answered, Outcome
 from service.sync import bundles, plan
 from service.sync.desk import Desk
-from service.sync.drafting import Draft, draft, without_cycle
+from service.sync.drafting import Draft, without_cycle
 from service.sync.flight import Flight
 from service.sync.hearing import Hearing, method_of
 from service.sync.identifiers import if_none_exist
 from service.sync.links import Job
+from service.sync.packs import Group, jobs_of, packed
 from service.sync.plan import Method, Step
-from service.sync.project import Addresses, Wanted, named, wanted
+from service.sync.project import Addresses, named, wanted
+from service.sync.readiness import Readiness
 from service.sync.reasons import Reason, State
 from service.sync.resolving import Resolver
 from service.sync.verdict import Book, Verdict, When, rejected
 
 log = structlog.get_logger(__name__)
-
-#: Records that refer to each other in a circle go together; all others are groups of one.
-Group = list[Job]
 
 
 @dataclass(frozen=True)
@@ -54,21 +54,26 @@ class Sender:
         self._resolver = resolver
         self._hearing = Hearing(desk, resolver)
         self._system = system
-        self._there = dict(addresses.there)
-        self._logical: Mapping[Wanted, str] = addresses.logical
-        self._bases = bases
+        self._readiness = Readiness(desk, book, system, addresses, bases)
         self._references = desk.reference_matcher()
         self._started = desk.clock()
-        #: Records that refer to what is not there yet.
-        self.waiting: set[str] = set()
         self._sent: _Sent | None = None
+        #: Whether the server takes several records in one request, as far as it has not refused it.
+        self._takes_bundles = True
+
+    @property
+    def waiting(self) -> set[str]:
+        """Records that refer to what is not there yet."""
+        return self._readiness.waiting
 
     def send(self, groups: list[Group]) -> None:
         """Bring groups there that may refer to one another, those referred to first."""
+        in_transaction = self._desk.capabilities.has_transaction
         try:
-            for pack in self._packs(groups):
+            for pack in packed(groups, self._desk.batch_size, in_transaction=in_transaction):
                 self._send(pack)
             self._settle(self._landed())
+            self._settle(self._desk.permission.settled())
         except Exception:
             # Leases are given back after this; nothing of ours may be on its way by then.
             if self._sent:
@@ -77,35 +82,32 @@ class Sender:
 
     def _send(self, pack: list[Group]) -> None:
         if self._pausing():
-            self._book.put_back(_jobs(pack))
-        elif self._desk.capabilities.has_transaction:
+            self._book.put_back(jobs_of(pack))
+        elif len(jobs_of(pack)) == 1:
+            self._alone(pack[0])
+        elif not self._desk.capabilities.has_transaction:
+            self._one_level(jobs_of(pack))
+        elif self._takes_bundles:
             self._transaction(pack)
         else:
-            self._one_level(_jobs(pack))
+            self._one_by_one(pack)
+
+    def _alone(self, group: Group) -> None:
+        """Send a single record; what goes wrong with it that nobody foresaw is no other's matter."""
+        self._settle(self._landed())
+        if self._pausing():
+            self._book.put_back(group)
+            return
+        try:
+            self._one_level(group)
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.error("a record could not be sent", record_id=group[0].record_id, exc_info=error)
+            self._settle([rejected(group[0], Reason.FAILED_HERE)])
 
     def _pausing(self) -> bool:
         return self._desk.report.problem is not None or self._desk.stopping()
-
-    def _packs(self, groups: list[Group]) -> Iterable[list[Group]]:
-        pack: list[Group] = []
-        held: set[str] = set()
-        for group in groups:
-            locals_ = {job.local for job in group}
-            alone = any(job.row.attempts >= plan.ALONE_AFTER for job in group)
-            # Outside a transaction nothing can refer to what the same bundle creates.
-            level = not self._desk.capabilities.has_transaction and any(
-                job.references & held for job in group
-            )
-            if pack and (alone or level or sum(map(len, pack)) + len(group) > self._desk.batch_size):
-                yield pack
-                pack, held = [], set()
-            pack.append(group)
-            held |= locals_
-            if alone:
-                yield pack
-                pack, held = [], set()
-        if pack:
-            yield pack
 
     def _transaction(self, groups: list[Group]) -> None:
         """Send groups as one transaction, and leave it on its way.
@@ -114,12 +116,16 @@ class Sender:
         the one before is written down. Only the note that this one is about to be sent waits for
         the answer to the one before: a pause that the server asks for holds for this one too.
         """
-        if self._sent and any(job.references & self._sent.places for job in _jobs(groups)):
+        if self._sent and any(job.references & self._sent.places for job in jobs_of(groups)):
             # The addresses come with the answer.
             self._settle(self._landed())
-        jobs = self._ready(_jobs(groups))
-        drafted = self._drafted(jobs, together=True)
+        jobs = self._readiness.ready(jobs_of(groups))
+        drafted = self._readiness.drafted(jobs, together=True)
         told = self._landed()
+        if not self._takes_bundles:
+            self._settle(told)
+            self._one_by_one(groups)
+            return
         try:
             drafts = self._take_off(groups, jobs, drafted)
         finally:
@@ -132,9 +138,12 @@ class Sender:
         if self._pausing():
             self._book.put_back(jobs)
             return []
-        drafts = self._noted(drafted, together=True)
+        drafts = self._readiness.noted(drafted, together=True)
         if len(drafts) < 2:
             return drafts
+        drafts = self._as_seen(drafts)
+        if not drafts:
+            return []
         request = bundles.request("transaction", [one.entry for one in drafts])
         flight = Flight(lambda: self._desk.client.bundle(request))
         self._sent = _Sent(flight, groups, drafts, frozenset(one.job.local for one in drafts))
@@ -157,41 +166,51 @@ class Sender:
             assert isinstance(outcome, Answered)
             return self._hearing.told(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
         if following.step is Step.SPLIT:
-            self._halve(sent.groups, {one.job.record_id for one in drafts})
+            self._halve(_kept(sent.groups, drafts))
+            return []
+        if following.step is Step.ONE_BY_ONE:
+            self._takes_bundles = False
+            self._one_by_one(_kept(sent.groups, drafts))
             return []
         return self._hearing.failed(drafts, Method.BUNDLE, outcome)
 
-    def _halve(self, groups: list[Group], sent: set[str]) -> None:
-        kept = [[job for job in group if job.record_id in sent] for group in groups]
-        kept = [group for group in kept if group]
-        if len(kept) == 1:
+    def _halve(self, groups: list[Group]) -> None:
+        if len(groups) == 1:
             # A circle of records that is refused as a whole: one by one shows which is at fault.
-            self._one_level(kept[0])
+            self._one_level(groups[0])
             return
-        middle = len(kept) // 2
-        for half in (kept[:middle], kept[middle:]):
+        middle = len(groups) // 2
+        for half in (groups[:middle], groups[middle:]):
             if self._desk.report.problem:
-                self._book.put_back(_jobs(half))
+                self._book.put_back(jobs_of(half))
             else:
                 self._transaction(half)
                 self._settle(self._landed())
 
+    def _one_by_one(self, groups: list[Group]) -> None:
+        for group in groups:
+            if self._pausing():
+                self._book.put_back(group)
+            else:
+                self._one_level(group)
+
     def _one_level(self, jobs: list[Job]) -> None:
         """Send records of which none needs another's address: as a batch, or one by one."""
         cycle = {job.record_id: job for job in jobs}
-        loose = [without_cycle(job, cycle, self._system, self._there.keys()) for job in jobs]
+        loose = [without_cycle(job, cycle, self._system, self._readiness.there.keys()) for job in jobs]
         again = {job.record_id for job, cut in loose if cut}
+        ready = self._readiness.ready([job for job, _ in loose])
         drafts = [
             Draft(one.job, one.entry, one.job.record_id in again)
-            for one in self._drafts(self._ready([job for job, _ in loose]), together=False)
+            for one in self._readiness.drafts(ready, together=False)
         ]
-        if (
-            len(drafts) > 1
-            and self._desk.capabilities.has_batch
-            and not self._desk.capabilities.has_transaction
-        ):
+        able = self._desk.capabilities
+        if len(drafts) > 1 and self._takes_bundles and able.has_batch and not able.has_transaction:
             self._batch(drafts)
             return
+        self._each(drafts)
+
+    def _each(self, drafts: list[Draft]) -> None:
         for one in drafts:
             if self._desk.report.problem:
                 self._book.put_back([one.job])
@@ -199,7 +218,7 @@ class Sender:
                 self._single(one)
 
     def _batch(self, drafts: list[Draft]) -> None:
-        drafts = self._not_yet_there(drafts)
+        drafts = self._still_right(drafts)
         if not drafts:
             return
         outcome = self._desk.client.bundle(bundles.request("batch", [one.entry for one in drafts]))
@@ -210,16 +229,15 @@ class Sender:
             self._settle(
                 self._hearing.told(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
             )
-        elif following.step is Step.SPLIT:
+        elif following.step in (Step.SPLIT, Step.ONE_BY_ONE):
             # The batch itself was refused, not an entry of it.
-            for one in drafts:
-                self._single(one)
+            self._takes_bundles = following.step is Step.SPLIT
+            self._each(drafts)
         else:
             self._settle(self._hearing.failed(drafts, Method.BUNDLE, outcome))
 
     def _single(self, one: Draft) -> None:
-        drafts = self._not_yet_there([one])
-        if not drafts:
+        if not self._still_right([one]):
             return
         for tried in range(plan.MAX_AGAIN + 1):
             outcome = self._write(one)
@@ -231,72 +249,34 @@ class Sender:
 
     def _write(self, one: Draft) -> Outcome:
         entry = one.entry
-        if entry.version is not None:
+        if entry.replaces:
             return self._desk.client.update(entry.tree, version=entry.version)
         condition = if_none_exist(entry.name) if entry.conditional and entry.name else None
         return self._desk.client.create(entry.tree, if_none_exist=condition)
 
-    def _not_yet_there(self, drafts: list[Draft]) -> list[Draft]:
-        """Search before a create where the server cannot make it conditional."""
-        unsafe = [one.job for one in drafts if one.entry.version is None and not one.entry.conditional]
-        absent = {job.record_id for job in self._resolver.absent(unsafe)} if unsafe else set()
-        skipped = {job.record_id for job in unsafe} - absent
-        return [one for one in drafts if one.job.record_id not in skipped]
+    def _still_right(self, drafts: list[Draft]) -> list[Draft]:
+        """Look first where the server cannot make a write conditional."""
+        creates = [one.job for one in drafts if not one.entry.replaces and not one.entry.conditional]
+        absent = {job.record_id for job in self._resolver.absent(creates)} if creates else set()
+        skipped = {job.record_id for job in creates} - absent
+        return self._as_seen([one for one in drafts if one.job.record_id not in skipped])
 
-    def _ready(self, jobs: list[Job]) -> list[Job]:
-        """Return the records whose references all have addresses; the others wait."""
-        verdicts = []
-        while True:
-            coming = {job.local for job in jobs}
-            stuck = [job for job in jobs if job.references - self._there.keys() - coming]
-            if not stuck:
-                break
-            verdicts += [
-                Verdict(job, State.PENDING, When.LATER, Reason.WAITING_FOR_REFERENCE) for job in stuck
-            ]
-            self.waiting |= {job.record_id for job in stuck}
-            jobs = [job for job in jobs if job.record_id not in self.waiting]
-        self._book.settle(verdicts)
-        return jobs
-
-    def _drafts(self, jobs: list[Job], *, together: bool) -> list[Draft]:
-        return self._noted(self._drafted(jobs, together=together), together=together)
-
-    def _drafted(self, jobs: list[Job], *, together: bool) -> list[Draft | Verdict]:
-        coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
-        there = self._there | (coming if together else {})
-        addresses = Addresses(self._desk.base_url, there, self._logical)
-        return [self._draft(job, addresses) for job in jobs]
-
-    def _noted(self, drafted: list[Draft | Verdict], *, together: bool) -> list[Draft]:
-        """Note that drafts are about to be sent, and return them; what needs no sending is settled."""
-        while drafted:
-            verdicts = [one for one in drafted if isinstance(one, Verdict)]
-            drafts = [one for one in drafted if isinstance(one, Draft)]
-            self._book.settle(verdicts)
-            kept = {job.record_id for job in self._book.about_to_send([one.job for one in drafts])}
-            if len(kept) == len(drafts) and not any(one.job.is_create for one in verdicts):
-                return drafts
-            # Somebody may have referred to what does not travel after all.
-            jobs = self._ready([one.job for one in drafts if one.job.record_id in kept])
-            drafted = self._drafted(jobs, together=together)
-        return []
-
-    def _draft(self, job: Job, addresses: Addresses) -> Draft | Verdict:
-        base = self._bases.get(job.record_id)
-        try:
-            return draft(job, addresses, base, self._desk.capabilities, self._system)
-        except Exception as error:
-            # A defect of ours with this record; the others have nothing to do with it.
-            log.error("a record could not be drafted", record_id=job.record_id, kind=type(error).__name__)
-            return rejected(job, Reason.FAILED_HERE)
+    def _as_seen(self, drafts: list[Draft]) -> list[Draft]:
+        """Leave out updates without a version whose copy is no longer what we saw of it."""
+        kept = []
+        for one in drafts:
+            is_blind = one.entry.replaces and one.entry.version is None
+            verdict = self._resolver.catch_up(one.job) if is_blind else None
+            if verdict is None:
+                kept.append(one)
+            else:
+                self._settle([verdict])
+        return kept
 
     def _settle(self, verdicts: list[Verdict]) -> None:
         verdicts = [self._with_second_look(one) for one in verdicts]
         self._book.settle(verdicts)
-        for one in verdicts:
-            if one.seen:
-                self._there[one.job.local] = f"{one.job.resource_type}/{one.seen.server_id}"
+        self._readiness.learn(verdicts)
 
     def _with_second_look(self, verdict: Verdict) -> Verdict:
         """Send a refused record once more where what it names by identifier was not found just now."""
@@ -306,5 +286,8 @@ class Sender:
         return verdict
 
 
-def _jobs(groups: list[Group]) -> list[Job]:
-    return [job for group in groups for job in group]
+def _kept(groups: list[Group], drafts: list[Draft]) -> list[Group]:
+    """Return the groups as far as they were sent."""
+    sent = {one.job.record_id for one in drafts}
+    kept = [[job for job in group if job.record_id in sent] for group in groups]
+    return [group for group in kept if group]

@@ -1,6 +1,7 @@
 """What became of a record in a push, and how that is written down: all of a bundle in one transaction."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,10 +18,13 @@ from service.store.database import Database
 from service.store.tables import Link
 from service.sync import links, moved, outbox
 from service.sync.links import Job
-from service.sync.plan import Next, Step, backoff_seconds, retry_after_seconds
+from service.sync.plan import BACKOFF_SECONDS, Next, Step, backoff_seconds, retry_after_seconds
 from service.sync.project import Logical
 from service.sync.reasons import Reason, State
 from service.sync.report import Report
+
+#: So often a record is dealt with in one pass; one that never comes to rest waits for the next.
+MOST_AT_ONCE = 8
 
 
 class When(StrEnum):
@@ -93,6 +97,7 @@ class Book:
         self._clock = clock
         self._rng = rng
         self._report = report
+        self._at_once: Counter[str] = Counter()
 
     def about_to_send(self, jobs: Iterable[Job]) -> list[Job]:
         """Note durably that these may reach the server from now on; return those still leased to us.
@@ -108,9 +113,16 @@ class Book:
         return kept
 
     def put_back(self, jobs: Iterable[Job]) -> None:
-        """Give leases back; nothing was tried."""
+        """Give leases back; nothing was tried. What was noted as about to be sent has not left after all."""
+        jobs = list(jobs)
         with self._database.begin() as session:
-            outbox.release(session, self._connection_id, self._owner, [job.record_id for job in jobs])
+            now = self._clock()
+            ours = outbox.renew(
+                session, self._connection_id, self._owner, now, [job.record_id for job in jobs]
+            )
+            states = [{**_mark(job), "state": job.known.state} for job in jobs if job.record_id in ours]
+            links.save(session, self._connection_id, now, states)
+            outbox.release(session, self._connection_id, self._owner, ours)
 
     def settle(self, verdicts: Iterable[Verdict]) -> None:
         """Write verdicts down."""
@@ -134,6 +146,10 @@ class Book:
         done = [one.job.row for one in verdicts if one.when is When.NEVER]
         outbox.finish(session, self._connection_id, self._owner, done)
         again = [one.job.record_id for one in verdicts if one.when is When.NOW]
+        self._at_once.update(again)
+        restless = [record_id for record_id in again if self._at_once[record_id] > MOST_AT_ONCE]
+        until = now + timedelta(seconds=BACKOFF_SECONDS)
+        outbox.rest(session, self._connection_id, self._owner, restless, until)
         outbox.release(session, self._connection_id, self._owner, again)
         for one in verdicts:
             if one.when is When.LATER:

@@ -29,5 +29,5 @@ class Worker:
                 self.once()
             except Exception as error:
                 # The database may be away, or we have a defect: either way, the next round tries again.
-                log.error("a round failed", kind=type(error).__name__)
+                log.error("a round failed", exc_info=error)
             stop.wait(self._interval_seconds)

@@ -44,6 +44,8 @@ def test_settings_are_read_from_the_environment() -> None:
         ("MAINSTAY_SYNC_BATCH_SIZE", "0"),
         ("MAINSTAY_SYNC_BATCH_SIZE", "1.5"),
         ("MAINSTAY_REQUEST_TIMEOUT_SECONDS", "soon"),
+        ("MAINSTAY_REQUEST_TIMEOUT_SECONDS", "241"),
+        ("MAINSTAY_LISTING_TIMEOUT_SECONDS", "0"),
         ("MAINSTAY_MAX_BODY_BYTES", "0"),
         ("MAINSTAY_FHIR_BASE_URL", "ehr.example"),
         ("MAINSTAY_FHIR_BASE_URL", "https://user:seeded@ehr.example/fhir"),

@@ -92,6 +92,10 @@ class Office:
         rows, _ = self.sync.status(limit=10_000)
         return next(row for row in rows if row.record_id == record_id)
 
+    def linked(self) -> set[str | None]:
+        """Return the ids there of all that is linked."""
+        return {row.server_id for row in self.sync.status(limit=10_000)[0]}
+
     def states(self) -> dict[str, int]:
         return {state: count for state, count in self.sync.summary().states.items() if count}
 
@@ -99,6 +103,12 @@ class Office:
 
     def post(self, tree: Tree) -> Tree:
         return self._answer(requests.post(f"{self.base_url}/{tree['resourceType']}", json=tree, timeout=20))
+
+    def goal_there(self, patient_there: str | None = None, text: str = "theirs") -> Tree:
+        """Have somebody write a goal there, for our patient or another one."""
+        subject = {"reference": f"Patient/{patient_there or self.patient_there}"}
+        goal = {"resourceType": "Goal", "lifecycleStatus": "active", "description": {"text": text}}
+        return self.post({**goal, "subject": subject})
 
     def there(self, resource_type: str, record_id: str) -> Tree:
         server_id = self.status(record_id).server_id

@@ -22,7 +22,9 @@ def new(name: str, resource_type: str = "Goal", *, named: bool = True) -> Entry:
 
 def changed(server_id: str, resource_type: str = "Goal") -> Entry:
     """An entry that replaces version 1 of what has that id there."""
-    return Entry(f"record-{server_id}", {"resourceType": resource_type, "id": server_id}, version="1")
+    return Entry(
+        f"record-{server_id}", {"resourceType": resource_type, "id": server_id}, replaces=True, version="1"
+    )
 
 
 def made(
@@ -249,8 +251,8 @@ def without_etag() -> Tree:
 
 def test_a_refusal_carries_its_outcome_and_nothing_else() -> None:
     (refused, bare) = answers([A, B], {"entry": [failed(), {"response": {"status": "409"}}]})
-    assert refused == Refused(422, NOT_VALID)
-    assert bare == Refused(409)
+    assert refused == Refused(422, NOT_VALID, in_bundle=True)
+    assert bare == Refused(409, in_bundle=True)
 
 
 def test_each_entry_is_asked_in_the_way_that_its_record_needs() -> None:

@@ -1,55 +1,30 @@
 """One request at a time: whatever happens, the client says which of four things came of it."""
 
+import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 import responses
 
-from service.fhir_answers import Address, Answered, Cause, Found, NotSent, Refused, Unknown
+from fhir_mappings import exact_json
+from service.fhir_answers import Address, Answered, Cause, NotSent, Refused, Unknown
 from service.fhir_client import FHIRClient
 from service.sync.connections import token_in
+from tests.raw_server import Answer, raw_server, reply, silent
 
 BASE = "https://ehr.test/fhir"
 GOAL = {"resourceType": "Goal", "id": "1"}
 FHIR = {"content_type": "application/fhir+json"}
+FHIR_HEADERS = {"Content-Type": "application/fhir+json"}
 CREATED = b"HTTP/1.1 201 Created\r\nContent-Type: application/fhir+json\r\n"
 
 
 @pytest.fixture
 def client() -> FHIRClient:
     return FHIRClient(BASE)
-
-
-@contextmanager
-def raw_server(
-    answer: bytes, *, then: Callable[[socket.socket], None] = socket.socket.close
-) -> Iterator[str]:
-    """A server that says these bytes to whatever it is asked."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        try:
-            while True:
-                connection, _ = listener.accept()
-                connection.recv(65536)
-                connection.sendall(answer)
-                then(connection)
-        except OSError:
-            return
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(5)
 
 
 def test_a_server_that_is_down_got_nothing() -> None:
@@ -70,29 +45,28 @@ def test_a_server_that_is_down_got_nothing() -> None:
     ids=["no answer", "half a body", "half a chunk"],
 )
 def test_a_connection_that_ends_early_leaves_it_unknown(answer: bytes) -> None:
-    with raw_server(answer) as base_url:
-        outcome = FHIRClient(base_url).create(GOAL)
+    with raw_server(answer) as server:
+        outcome = FHIRClient(server.base_url).create(GOAL)
     assert isinstance(outcome, Unknown)
     assert outcome.cause is Cause.DROPPED
 
 
-def test_a_slow_server_leaves_it_unknown() -> None:
-    held: list[socket.socket] = []
-    with raw_server(b"", then=held.append) as base_url:
-        outcome = FHIRClient(base_url, timeout_seconds=0.2).create(GOAL)
-    for connection in held:
-        connection.close()
-    assert isinstance(outcome, Unknown)
-    assert outcome.cause is Cause.TIMEOUT
+def stops_after(text: bytes) -> Answer:
+    def stop(connection: socket.socket) -> None:
+        connection.sendall(text)
+        silent(connection)
+
+    return stop
 
 
-def test_a_server_that_stops_in_the_middle_of_its_answer_leaves_it_unknown() -> None:
-    held: list[socket.socket] = []
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: 500\r\n\r\n{"
-    with raw_server(head, then=held.append) as base_url:
-        outcome = FHIRClient(base_url, timeout_seconds=0.2).create(GOAL)
-    for connection in held:
-        connection.close()
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: 500\r\n\r\n{"],
+    ids=["before its answer", "in the middle of it"],
+)
+def test_a_server_that_falls_silent_leaves_it_unknown(text: bytes) -> None:
+    with raw_server(stops_after(text)) as server:
+        outcome = FHIRClient(server.base_url, timeout_seconds=0.2).create(GOAL)
     assert isinstance(outcome, Unknown)
     assert outcome.cause is Cause.TIMEOUT
 
@@ -143,7 +117,7 @@ def test_the_servers_operation_outcome_is_kept(client: FHIRClient) -> None:
 @pytest.mark.parametrize("location", ["https://elsewhere.test/fhir/Goal", f"{BASE}/Other"])
 def test_a_redirect_is_not_followed(client: FHIRClient, location: str) -> None:
     responses.get(f"{BASE}/Goal/1", status=302, headers={"Location": location})
-    assert client.read("Goal", "1") == Refused(302)
+    assert client.read("Goal", "1") == Refused(302, location=location)
     assert len(responses.calls) == 1
 
 
@@ -196,76 +170,48 @@ def test_without_the_token_file_nothing_is_sent(tmp_path: Path) -> None:
     assert outcome.cause is Cause.NO_TOKEN
 
 
-def page(*resources: object, next_url: str | None = None) -> dict[str, object]:
-    link = [{"relation": "next", "url": next_url}] if next_url else []
-    return {"resourceType": "Bundle", "link": link, "entry": [{"resource": one} for one in resources]}
-
-
-@responses.activate
-def test_a_search_follows_pages_and_shows_each_resource_once(client: FHIRClient) -> None:
-    newer = {**GOAL, "meta": {"versionId": "2"}}
-    responses.get(
-        f"{BASE}/Goal", json=page(GOAL, {"resourceType": "Goal", "id": "2"}, next_url=f"{BASE}?p=2")
-    )
-    responses.get(f"{BASE}?p=2", json=page(newer, {"resourceType": "OperationOutcome", "id": "x"}))
-    result = client.search("Goal", {"patient": "7"})
-    assert isinstance(result, Found)
-    assert result.resources == [newer, {"resourceType": "Goal", "id": "2"}]
-    assert all(call.request.headers["Cache-Control"] == "no-cache" for call in responses.calls)
-
-
-@responses.activate
-def test_an_empty_search_may_have_no_entry_and_no_total(client: FHIRClient) -> None:
-    responses.get(f"{BASE}/Goal", json={"resourceType": "Bundle"})
-    assert client.search("Goal", {}) == Found([])
-
-
-@responses.activate
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://elsewhere.test/fhir?p=2",
-        "http://ehr.test/fhir?p=2",
-        "https://ehr.test:8443/fhir?p=2",
-        "//x/y",
-    ],
-)
-def test_a_next_page_on_another_host_is_not_asked_for(client: FHIRClient, url: str) -> None:
-    responses.get(f"{BASE}/Goal", json=page(GOAL, next_url=url))
-    outcome = client.search("Goal", {})
-    assert isinstance(outcome, Unknown)
-    assert outcome.cause is Cause.FOREIGN_LINK
-    assert len(responses.calls) == 1
-
-
-@responses.activate
-def test_pages_that_go_in_a_circle_end(client: FHIRClient) -> None:
-    responses.get(f"{BASE}/Goal", json=page(GOAL, next_url=f"{BASE}?p=2"))
-    responses.get(f"{BASE}?p=2", json=page(GOAL, next_url=f"{BASE}?p=2"))
-    outcome = client.search("Goal", {})
-    assert isinstance(outcome, Unknown)
-    assert outcome.cause is Cause.ENDLESS_PAGES
-
-
-@responses.activate
-def test_a_search_whose_page_expired_starts_again(client: FHIRClient) -> None:
-    responses.get(f"{BASE}/Goal", json=page(GOAL, next_url=f"{BASE}?p=2"))
-    responses.get(f"{BASE}?p=2", status=410)
-    responses.get(f"{BASE}/Goal", json=page(GOAL, next_url=f"{BASE}?p=3"))
-    responses.get(f"{BASE}?p=3", json=page({"resourceType": "Goal", "id": "2"}))
-    result = client.search("Goal", {})
-    assert isinstance(result, Found)
-    assert [one["id"] for one in result.resources] == ["1", "2"]
-
-
-@responses.activate
-def test_a_search_whose_pages_always_expire_is_given_up(client: FHIRClient) -> None:
-    responses.get(f"{BASE}/Goal", json=page(GOAL, next_url=f"{BASE}?p=2"))
-    responses.get(f"{BASE}?p=2", status=410)
-    assert client.search("Goal", {}) == Refused(410)
-    assert len(responses.calls) == 6
-
-
 def test_an_address_that_makes_no_sense_got_nothing() -> None:
     outcome = FHIRClient("https://", session=requests.Session()).read("Goal", "1")
     assert isinstance(outcome, NotSent)
+
+
+OUTCOME = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "information", "code": "informational"}],
+}
+
+
+@responses.activate
+@pytest.mark.parametrize("body", [OUTCOME, {"resourceType": "Patient", "id": "1"}, None])
+def test_a_read_that_is_answered_with_another_kind_of_thing_is_no_answer(
+    client: FHIRClient, body: dict[str, Any] | None
+) -> None:
+    responses.get(f"{BASE}/Goal/1", json.dumps(body) if body else "", **FHIR)
+    outcome = client.read("Goal", "1")
+    assert isinstance(outcome, Unknown)
+    assert outcome.cause is Cause.OTHER_RESOURCE
+
+
+@responses.activate
+@pytest.mark.parametrize("body", [OUTCOME, {"resourceType": "Bundle"}, None])
+def test_what_is_no_capability_statement_offers_not_nothing_but_is_not_fhir(
+    client: FHIRClient, body: dict[str, Any] | None
+) -> None:
+    responses.get(f"{BASE}/metadata", json.dumps(body) if body else "", **FHIR)
+    outcome = client.capabilities()
+    assert isinstance(outcome, Unknown)
+    assert outcome.cause is Cause.NOT_FHIR
+
+
+@pytest.mark.parametrize("status", [b"101 Switching", b"103 Early Hints", b"199 Odd"])
+def test_a_status_that_is_no_last_word_says_nothing(status: bytes) -> None:
+    with raw_server(reply(exact_json.dump(GOAL).encode(), status=status)) as server:
+        assert isinstance(FHIRClient(server.base_url).create(GOAL), Unknown)
+
+
+@responses.activate
+def test_whether_fhir_is_spoken_is_asked_once(client: FHIRClient) -> None:
+    responses.get(f"{BASE}/metadata", json={"resourceType": "CapabilityStatement"}, **FHIR)
+    assert client.is_fhir()
+    assert client.is_fhir()
+    assert len(responses.calls) == 1

@@ -1,0 +1,69 @@
+"""One round of one connection: push, pull, comparison, and what is put right before and after them."""
+
+from datetime import timedelta
+from typing import Literal
+
+import structlog
+
+from service.sync import outbox, plan
+from service.sync.comparison import Comparison
+from service.sync.desk import Desk
+from service.sync.pull import Pull
+from service.sync.push import Push
+from service.sync.reasons import Reason
+
+log = structlog.get_logger(__name__)
+
+Direction = Literal["push", "pull", "compare"]
+
+
+class Round:
+    """What a run does with one connection."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def run(self, directions: tuple[Direction, ...]) -> None:
+        """Go one way after the other, until there is a problem or it is time to stop."""
+        try:
+            self._bring_back()
+            self._work(directions)
+        except Exception:
+            self._put_off()
+            raise
+
+    def _work(self, directions: tuple[Direction, ...]) -> None:
+        report, may_write = self._desk.report, True
+        for direction in directions:
+            if report.problem or self._desk.stopping():
+                break
+            if direction != "push":
+                (Pull if direction == "pull" else Comparison)(self._desk).run()
+            elif may_write:
+                may_write = self._push()
+        if not may_write and not report.problem:
+            report.problem = Reason.FORBIDDEN
+
+    def _push(self) -> bool:
+        """Push; tell whether that is allowed. Who may not write may still read, so it is no problem yet."""
+        Push(self._desk).run()
+        if self._desk.report.problem != Reason.FORBIDDEN:
+            return True
+        self._desk.report.problem = None
+        return False
+
+    def _bring_back(self) -> None:
+        """Make due what waits for a moment that only a wrong clock can have named."""
+        desk = self._desk
+        with desk.database.begin() as session:
+            count = outbox.bring_back(session, desk.connection_id, desk.clock())
+        if count:
+            log.warning("records waited for a moment in the far future", connection=desk.name, count=count)
+
+    def _put_off(self) -> None:
+        """Give back what is still leased, later each time, so that what fails holds up no others for long."""
+        desk, now = self._desk, self._desk.clock()
+        with desk.database.begin() as session:
+            for row in outbox.leased(session, desk.connection_id, desk.owner):
+                until = now + timedelta(seconds=plan.backoff_seconds(row.attempts + 1, desk.rng))
+                outbox.postpone(session, desk.connection_id, desk.owner, row, until)
