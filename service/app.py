@@ -34,7 +34,7 @@ from service.smart import signing_keys
 from service.store.database import Database
 from service.sync.engine import Sync
 
-__all__ = ["create_app", "require_safe_binding"]
+__all__ = ["create_app", "prepared", "require_safe_binding"]
 
 VERSION = "0.1.0"
 Clock = Callable[[], datetime]
@@ -68,6 +68,14 @@ def create_app(
     gate.install(app)
     failures.install(app)
     app.extensions["openapi"] = _documented(app)
+    return app
+
+
+def prepared(app: Flask) -> Flask:
+    """Begin what the first request would have to wait for: the issuer is asked for its keys."""
+    services: Services = app.extensions["mainstay"]
+    if services.verifier is not None:
+        services.verifier.prepare()
     return app
 
 

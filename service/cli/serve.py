@@ -19,7 +19,7 @@ from service.cli.translate import FILE
 @click.option("--threads", type=click.IntRange(1), default=8, show_default=True, help="Threads of each.")
 def serve(workers: int, threads: int) -> None:
     """Serve the HTTP API, on MAINSTAY_HOST and MAINSTAY_PORT."""
-    from service.app import create_app, require_safe_binding
+    from service.app import create_app, prepared, require_safe_binding
     from service.http_server import Processes
 
     config = configured()
@@ -30,7 +30,7 @@ def serve(workers: int, threads: int) -> None:
     with opened():
         pass  # the schema is current, and the configured connection is declared
     logs.configure(config.log_level, config.log_format)
-    Processes(lambda: create_app(config), config, workers, threads).run()
+    Processes(lambda: prepared(create_app(config)), config, workers, threads).run()
 
 
 @click.command()

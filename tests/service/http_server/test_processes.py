@@ -22,7 +22,7 @@ GOAL = b"POST /api/v1/translate HTTP/1.1\r\nHost: localhost\r\nContent-Type: app
 class Server:
     """A server of its own processes, on a free port. lines: what it has logged."""
 
-    def __init__(self, directory: Path, workers: int) -> None:
+    def __init__(self, directory: Path, workers: int, **settings: str) -> None:
         self.database_url = f"sqlite:///{directory / 'mainstay.db'}"
         with opened(self.database_url):
             pass
@@ -32,6 +32,7 @@ class Server:
             "MAINSTAY_PORT": "0",
             "MAINSTAY_LOG_FORMAT": "json",
             "MAINSTAY_LOG_LEVEL": "DEBUG",
+            **settings,
         }
         with self._log.open("wb") as log:
             self.process = process("serve", "--workers", workers, env=env, stderr=log)
@@ -80,8 +81,8 @@ def until(holds: Callable[[], bool]) -> None:
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     started: list[Server] = []
 
-    def serve(workers: int = 1) -> Server:
-        started.append(Server(tmp_path, workers))
+    def serve(workers: int = 1, **settings: str) -> Server:
+        started.append(Server(tmp_path, workers, **settings))
         return started[-1]
 
     yield serve
@@ -137,6 +138,21 @@ def test_workers_whose_parent_was_killed_end_too(serve: Callable[..., Server]) -
     assert server.healthz() == 200
     server.process.kill()
     until(lambda: not server.is_reached())
+
+
+def test_the_issuer_is_asked_for_its_keys_before_anybody_needs_them(serve: Callable[..., Server]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as issuer:
+        issuer.settimeout(60)
+        server = serve(
+            MAINSTAY_AUTH_ISSUER="https://issuer.example",
+            MAINSTAY_AUTH_AUDIENCE="https://mainstay.example",
+            MAINSTAY_AUTH_JWKS_URL=f"http://127.0.0.1:{issuer.getsockname()[1]}/keys",
+        )
+        asked, _ = issuer.accept()
+        with asked:
+            assert asked.recv(100).startswith(b"GET /keys HTTP/1.1")
+            # It does not answer, and is waited for by nobody.
+            assert [server.healthz() for _ in range(10)] == [200] * 10
 
 
 def signal_to(pid: int, number: signal.Signals) -> None:
