@@ -79,6 +79,9 @@ def _binding(config: Config) -> Seen:
         require_safe_binding(config)
     except ValueError as error:
         return Seen("address", where, str(error))
+    if config.public_url and not config.requires_token:
+        to_do = "Set the MAINSTAY_AUTH_ settings; until then every data route answers 401."
+        return Seen("address", f"{where}, for others {config.public_url}, without a token", to_do)
     who = "with a token" if config.requires_token else "without a token, from this machine alone"
     return Seen("address", f"{where}, {who}")
 

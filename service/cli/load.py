@@ -19,10 +19,10 @@ from service.cli import terminal
 from service.cli.ending import FOUND, end
 from service.cli.inputs import Item, items
 from service.cli.opened import ACTOR, opened
-from service.cli.references import with_references
 from service.cli.translate import FILE
 from service.cli.translation import checked_resource, findings_of, is_resource
 from service.errors import InvalidInput, NotFound, ServiceError
+from service.references import with_references
 
 #: Ids of lines that have none are made from what they say, so that the same line is the same record.
 _IDS = uuid.UUID("6e1f4f63-3d0b-4d0e-8d57-3c8ea3b4ba15")
@@ -113,7 +113,7 @@ class Loading:
         return "here"
 
     def _rewritten(self, tree: Tree) -> Tree:
-        rewritten: Tree = with_references(tree, self._patients) if self._patients else tree
+        rewritten: Tree = with_references(tree, lambda one: self._patients.get(one, one))
         return rewritten
 
 

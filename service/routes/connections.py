@@ -6,7 +6,7 @@ from flask import Response
 from flask.views import MethodView
 
 from service.errors import NotFound
-from service.routes import described
+from service.routes import addresses, described
 from service.routes import synchronisation_told as told
 from service.routes.blueprint import Noun
 from service.routes.outbound import answer
@@ -41,7 +41,9 @@ class Connections(MethodView):
         """Add a connection; all records are then sent there"""
         _guard()
         row = sync().add_connection(body["name"], body["base_url"])
-        return answer(told.connection(row), 201, {"Location": f"/api/v1/connections/{row.name}"})
+        return answer(
+            told.connection(row), 201, {"Location": addresses.relative(f"/api/v1/connections/{row.name}")}
+        )
 
 
 @blueprint.route("/<fhir_id:name>")

@@ -4,6 +4,7 @@ from typing import Any
 
 from fhir_mappings.errors import Finding
 from service.chart import Entry
+from service.routes import addresses
 from service.routes.outbound import etag
 
 Described = dict[str, Any]
@@ -133,7 +134,7 @@ def version(entry: Entry) -> dict[str, Any]:
 
 def headers(entry: Entry, collection: str, status: int) -> dict[str, str]:
     """Return the headers of an answer that is one record: its version and, when new, its place."""
-    place = {"Location": f"{collection}/{entry.id}"} if status == 201 else {}
+    place = {"Location": addresses.relative(f"{collection}/{entry.id}")} if status == 201 else {}
     return {"ETag": etag(entry.version), **place}
 
 

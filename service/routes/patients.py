@@ -6,7 +6,7 @@ from flask import Response
 from flask.views import MethodView
 
 from service.chart import Patient
-from service.routes import access, described
+from service.routes import access, addresses, described
 from service.routes.blueprint import Noun
 from service.routes.outbound import answer, page
 from service.routes.services import chart, principal
@@ -44,7 +44,7 @@ class Patients(MethodView):
         principal().require_everyone()
         identifiers = [(identifier["system"], identifier["value"]) for identifier in body["identifiers"]]
         patient = chart().register_patient(identifiers, principal().actor)
-        return answer(told(patient), 201, {"Location": f"/api/v1/patients/{patient.id}"})
+        return answer(told(patient), 201, {"Location": addresses.relative(f"/api/v1/patients/{patient.id}")})
 
 
 @blueprint.route("/<fhir_id:patient_id>")

@@ -231,6 +231,7 @@ def test_the_doctor_finds_nothing_where_all_is_well(connected: Run) -> None:
         ({"MAINSTAY_PORT": "many"}, "MAINSTAY_PORT"),
         ({"MAINSTAY_DATABASE_URL": "mysql://x"}, "MAINSTAY_DATABASE_URL"),
         ({"MAINSTAY_HOST": "0.0.0.0"}, "MAINSTAY_AUTH_ISSUER"),
+        ({"MAINSTAY_PUBLIC_URL": "https://mainstay.example"}, "401"),
         ({}, "mainstay db upgrade"),
     ],
 )

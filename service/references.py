@@ -1,14 +1,14 @@
-"""References said anew, where ids differ between the place a record comes from and the one it goes to."""
+"""References said anew, where the same thing has another name. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 
-def with_references(node: Any, renamed: Mapping[str, str]) -> Any:
-    """Return a tree or record with its literal references renamed: ``Goal/a`` to ``Goal/b``."""
+def with_references(node: Any, renamed: Callable[[str], str]) -> Any:
+    """Return a tree or record with each of its literal references as ``renamed`` says it."""
     if isinstance(node, dict):
         return {
-            name: renamed.get(value, value)
+            name: renamed(value)
             if name == "reference" and isinstance(value, str)
             else with_references(value, renamed)
             for name, value in node.items()
