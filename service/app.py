@@ -32,6 +32,7 @@ from service.routes.openapi import INFO, choice2properties, complete
 from service.routes.services import Services
 from service.smart import signing_keys
 from service.store.database import Database
+from service.store.readiness import Readiness, look
 from service.sync.engine import Sync
 
 __all__ = ["create_app", "prepared", "require_safe_binding"]
@@ -64,7 +65,16 @@ def create_app(
     app.url_map.converters["fhir_id"] = FHIRId
     verifier = _verifier(config, clock, fetch_keys)
     metrics = Metrics(lambda: queue_gauges(sync))
-    app.extensions["mainstay"] = Services(config, database, chart, sync, metrics, verifier, clock)
+    app.extensions["mainstay"] = Services(
+        config=config,
+        database=database,
+        readiness=Readiness(lambda: look(database)),
+        chart=chart,
+        sync=sync,
+        metrics=metrics,
+        verifier=verifier,
+        clock=clock,
+    )
     gate.install(app)
     failures.install(app)
     app.extensions["openapi"] = _documented(app)

@@ -12,11 +12,12 @@ from service.cli import terminal
 from service.cli.ending import FOUND, end
 from service.cli.opened import DEFAULT, configured, database_of, utc_now
 from service.config import Config, ConfigError
-from service.errors import ServiceError
+from service.errors import InsufficientStorage, ServiceError
 from service.fhir_answers import Answered
 from service.fhir_client import FHIRClient
 from service.routes.gate import require_safe_binding
 from service.smart import signing_keys
+from service.store import trial
 from service.store.database import Database
 from service.sync.connections import Connection
 from service.sync.engine import Sync
@@ -100,7 +101,8 @@ def _signing_keys(config: Config, fetch: Callable[[str], object]) -> Seen:
 def _database(database: Database) -> Iterator[Seen]:
     kind = "SQLite" if database.is_sqlite else "PostgreSQL"
     name = database.url.database or ""
-    file = Path(name) if database.is_sqlite and name not in ("", ":memory:") else None
+    is_file = database.is_sqlite and name not in ("", ":memory:") and not name.startswith("file:")
+    file = Path(name) if is_file else None
     if file is not None and not file.exists():
         yield Seen("database", f"{kind}, not made yet", "Run `mainstay db upgrade`.")
         return
@@ -112,11 +114,16 @@ def _database(database: Database) -> Iterator[Seen]:
         yield Seen("database file", "can be read by other users", f"Run `chmod 600 {file}`.")
     try:
         revision, current = database.revision(), database.is_current()
-    except ServiceError:
-        yield Seen("database", f"{kind}, cannot be reached", "Check MAINSTAY_DATABASE_URL and the server.")
+        if current:
+            trial.require_writable(database)
+    except InsufficientStorage as error:
+        yield Seen("database", f"{kind}: {error}", "Make room on its disk; nothing can be stored until then.")
+        return
+    except ServiceError as error:
+        yield Seen("database", f"{kind}: {error}", "Check MAINSTAY_DATABASE_URL, the server and its disk.")
         return
     if current:
-        yield Seen("database", f"{kind}, at revision {revision}")
+        yield Seen("database", f"{kind}, at revision {revision}, takes what is written")
     else:
         yield Seen("database", f"{kind}, at revision {revision or 'none'}", "Run `mainstay db upgrade`.")
 

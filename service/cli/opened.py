@@ -11,6 +11,7 @@ from service.chart import Chart
 from service.config import Config, ConfigError
 from service.errors import Conflict, Unavailable
 from service.store.database import Database
+from service.store.driver_errors import OUTDATED
 from service.sync.engine import Sync
 
 #: Who did it, in the history, when the command line did.
@@ -77,4 +78,4 @@ def declare_default(config: Config, sync: Sync) -> None:
 def require_current(database: Database) -> None:
     """Raise Unavailable unless the schema is the newest."""
     if not database.is_current():
-        raise Unavailable("the database is not of this version; run `mainstay db upgrade`")
+        raise Unavailable(OUTDATED)
