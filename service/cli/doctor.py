@@ -10,7 +10,7 @@ import click
 from service.chart import Chart
 from service.cli import terminal
 from service.cli.ending import FOUND, end
-from service.cli.opened import DEFAULT, configured, database_of, utc_now
+from service.cli.opened import configured, database_of, utc_now
 from service.config import Config, ConfigError
 from service.errors import InsufficientStorage, ServiceError
 from service.fhir_answers import Answered
@@ -19,6 +19,7 @@ from service.routes.gate import require_safe_binding
 from service.smart import signing_keys
 from service.store import trial
 from service.store.database import Database
+from service.sync.connection_rules import DEFAULT
 from service.sync.connections import Connection
 from service.sync.engine import Sync
 

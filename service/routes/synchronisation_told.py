@@ -9,6 +9,7 @@ from fhir_mappings.exact_json import Tree
 from fhir_mappings.mappings import BY_RESOURCE_TYPE
 from fhir_mappings.records import Record
 from service import schemas
+from service.sync import connection_rules
 
 _TEXT = {"type": "string"}
 _TEXT_OR_NONE = {"type": ["string", "null"]}
@@ -143,7 +144,8 @@ def onto(row: Any, record: Record) -> Tree:
 
 
 def check(asked: Any) -> dict[str, Any]:
-    return {**_fields(CHECK, asked), "writable": list(asked.writable)}
+    base_url = connection_rules.shown(asked.base_url)
+    return {**_fields(CHECK, asked), "base_url": base_url, "writable": list(asked.writable)}
 
 
 def invalid(row: Any) -> dict[str, Any]:
@@ -151,4 +153,5 @@ def invalid(row: Any) -> dict[str, Any]:
 
 
 def connection(row: Any) -> dict[str, Any]:
-    return {"name": row.name, "base_url": row.base_url, "authenticated": row.token_file is not None}
+    base_url = connection_rules.shown(row.base_url)
+    return {"name": row.name, "base_url": base_url, "authenticated": row.token_file is not None}

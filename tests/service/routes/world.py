@@ -17,7 +17,8 @@ class World:
 
     def __init__(self, database, sandbox, sandbox_url):
         clock = Clock()
-        self.app = create_app(Config(**GUARDED), database=database, clock=clock, fetch_keys=published_keys)
+        config = Config(**GUARDED, connection_allowed_urls=(sandbox_url, "http://127.0.0.1:9"))
+        self.app = create_app(config, database=database, clock=clock, fetch_keys=published_keys)
         self.bearer = token()
         self.api = Api(self.app, self.bearer)
         self.there = Api(sandbox)
