@@ -14,6 +14,8 @@ from service.sync import connection_rules
 _TEXT = {"type": "string"}
 _TEXT_OR_NONE = {"type": ["string", "null"]}
 _COUNT = {"type": "integer", "minimum": 0}
+#: Of fields that tell something of what a record says.
+_READERS = "null for a token that may not read records of the type"
 _COUNTS = {"type": "object", "additionalProperties": _COUNT}
 
 
@@ -31,7 +33,7 @@ STATUS = _object(
         "server_version": _TEXT_OR_NONE,
         "state": {"enum": ["pending", "synced", "unknown", "conflict", "rejected", "unmatched"]},
         "reason": _TEXT_OR_NONE,
-        "outcome": {"type": ["object", "null"], "description": "The server's OperationOutcome."},
+        "outcome": {"type": ["object", "null"], "description": f"The server's OperationOutcome; {_READERS}."},
         "next_step": {**_TEXT_OR_NONE, "description": "What a person can do about it."},
         "attempts": {"type": ["integer", "null"]},
         "next_attempt_at": _TEXT_OR_NONE,
@@ -48,7 +50,11 @@ CONFLICT = _object(
         "connection": _TEXT,
         "here_version": _COUNT,
         "server_version": _TEXT_OR_NONE,
-        "paths": {"type": "array", "items": _TEXT, "description": "What both sides changed."},
+        "paths": {
+            "type": ["array", "null"],
+            "items": _TEXT,
+            "description": f"What both sides changed; {_READERS}.",
+        },
         "opened_at": _TEXT,
         "resolved_at": _TEXT_OR_NONE,
         "resolution": _TEXT_OR_NONE,
@@ -85,7 +91,11 @@ INVALID = _object(
         "resource_type": _TEXT,
         "server_id": _TEXT,
         "server_version": _TEXT_OR_NONE,
-        "findings": {"type": "array", "items": {"type": "object"}},
+        "findings": {
+            "type": ["array", "null"],
+            "items": {"type": "object"},
+            "description": f"What is not valid; {_READERS}.",
+        },
         "seen_at": _TEXT,
     }
 )
@@ -100,8 +110,8 @@ def _fields(described: dict[str, Any], row: Any) -> dict[str, Any]:
     return {name: _plain(getattr(row, name)) for name in described["properties"]}
 
 
-def status(row: Any) -> dict[str, Any]:
-    return _fields(STATUS, row)
+def status(row: Any, may_read: bool) -> dict[str, Any]:
+    return _fields(STATUS, row) | ({} if may_read else {"outcome": None})
 
 
 def summary(counted: Any) -> dict[str, Any]:
@@ -112,13 +122,15 @@ def report(done: Any) -> dict[str, Any]:
     return dataclasses.asdict(done)
 
 
-def conflict(row: Any) -> dict[str, Any]:
-    return _fields(CONFLICT, row)
+def conflict(row: Any, may_read: bool) -> dict[str, Any]:
+    return _fields(CONFLICT, row) | ({} if may_read else {"paths": None})
 
 
 def conflict_whole(row: Any) -> dict[str, Any]:
     """Return a conflict with all sides that there are."""
-    return conflict(row) | {name: side(getattr(row, name)) for name in ("base", "here", "there")}
+    return conflict(row, may_read=True) | {
+        name: side(getattr(row, name)) for name in ("base", "here", "there")
+    }
 
 
 def side(tree: Tree | None) -> dict[str, Any] | None:
@@ -148,8 +160,8 @@ def check(asked: Any) -> dict[str, Any]:
     return {**_fields(CHECK, asked), "base_url": base_url, "writable": list(asked.writable)}
 
 
-def invalid(row: Any) -> dict[str, Any]:
-    return _fields(INVALID, row)
+def invalid(row: Any, may_read: bool) -> dict[str, Any]:
+    return _fields(INVALID, row) | ({} if may_read else {"findings": None})
 
 
 def connection(row: Any) -> dict[str, Any]:
