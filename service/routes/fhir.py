@@ -122,12 +122,12 @@ def _registered(resource_type: str) -> None:
         @blueprint.doc(requestBody=documented.body(resource_type), parameters=[described.IF_MATCH_OPTIONAL])
         def put(self, record_id: str) -> Response:
             """Update the version that If-Match names, or else `meta.versionId` in the body"""
-            access.entry(resource_type, record_id, "u")
+            current = access.entry(resource_type, record_id, "u")
             tree = posted(resource_type)
             if tree.get("id") != record_id:
                 raise InvalidInput(described.other_id(resource_type))
             version = _version(tree)
-            access.confine(tree)
+            access.confine(tree, current.tree)
             return _one(chart().replace(record_id, tree, principal().actor, if_version=version))
 
     @blueprint.route(f"/{resource_type}/<fhir_id:record_id>/_history", endpoint=f"{resource_type}_history")
