@@ -22,7 +22,7 @@ IDEMPOTENCY_KEY: Described = {
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
     "description": "Any name for this act, such as a UUID: sent again, it gets the same answer, "
-    "and nothing is created twice.",
+    "and nothing is created twice. It is remembered for seven days.",
 }
 
 
