@@ -1,7 +1,6 @@
 """mainstay load: NDJSON into the store, in any order, and doubling nothing when done again."""
 
 import tempfile
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from fhir_mappings.mappings import BY_RECORD_TYPE
 from service import schemas
 from service.chart import Chart
 from service.cli import terminal
+from service.cli.bundle_entries import made_id
 from service.cli.ending import FOUND, end
 from service.cli.inputs import Item, items
 from service.cli.opened import ACTOR, opened
@@ -23,9 +23,6 @@ from service.cli.translate import FILE
 from service.cli.translation import checked_resource, findings_of, is_resource
 from service.errors import InvalidInput, NotFound, ServiceError
 from service.references import with_references
-
-#: Ids of lines that have none are made from what they say, so that the same line is the same record.
-_IDS = uuid.UUID("6e1f4f63-3d0b-4d0e-8d57-3c8ea3b4ba15")
 
 
 @click.command()
@@ -104,7 +101,7 @@ class Loading:
         return "here" if known else "new"
 
     def _store(self, tree: Tree) -> str:
-        record_id = tree.get("id") or str(uuid.uuid5(_IDS, exact_json.dump(tree)))
+        record_id = tree.get("id") or made_id(tree)
         try:
             self._chart.get(tree["resourceType"], record_id)
         except NotFound:

@@ -94,7 +94,7 @@ def finish(session: Session, key: Key, answer: Answer) -> None:
 
 
 def forget(session: Session, before: datetime, most: int = _AT_ONCE) -> None:
-    """Drop the oldest of the keys that were taken before a moment; what others are dropping is left to them."""
+    """Drop the oldest of the keys that were taken before a moment, but those that others are dropping."""
     key = (IdempotencyKey.principal, IdempotencyKey.route, IdempotencyKey.key)
     oldest = (
         select(*key)
