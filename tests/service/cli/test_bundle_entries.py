@@ -101,6 +101,23 @@ def test_plans_that_differ_in_their_goals_alone_are_two(load: Load) -> None:
     assert ended.err == "4 new, 0 here already, 0 refused\n"
 
 
+def parts(*urls: str) -> list[Any]:
+    """Two goals, a plan for each, and a plan of which those two are parts; named by these."""
+    goals = (urls[0], goal()), (urls[1], goal(description={"text": "Sleep through"}))
+    plans = (urls[2], plan(urls[0])), (urls[3], plan(urls[1]))
+    whole = plan(partOf=[{"reference": urls[2]}, {"reference": urls[3]}])
+    return taken(*goals, *plans, (None, whole))
+
+
+def test_plans_that_others_name_are_told_apart_by_their_goals_and_not_by_what_they_are_called() -> None:
+    *_, first, second, whole = parts(*[f"urn:uuid:a-{number}" for number in range(4)])
+    assert first["id"] != second["id"]
+    assert [one["reference"] for one in whole["partOf"]] == [
+        f"CarePlan/{one['id']}" for one in (first, second)
+    ]
+    assert parts(*[f"urn:uuid:b-{number}" for number in range(4)])[-1] == whole
+
+
 def test_entries_that_name_each_other_get_ids_too() -> None:
     one, two = (plan(id_of_other, title=title) for id_of_other, title in ((URNS[1], "One"), (URNS[0], "Two")))
     first, second = taken((URNS[0], one), (URNS[1], two))
