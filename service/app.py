@@ -2,8 +2,8 @@
 
 ::
 
-    forms, apps, FHIR clients
-      └─ gate      host, token, request id          service/routes/gate.py
+    forms, apps, FHIR clients, through service/http_server/, which hands on whole requests
+      └─ gate      host, origin, token, request id  service/routes/gate.py
           └─ routes    records as JSON, FHIR R4     service/routes/
               ├─ schemas   JSON ↔ records           service/schemas/
               ├─ chart     what may be done to a record, each act whole
