@@ -25,6 +25,6 @@ EXPOSE 8080
 # The slim image has no curl. urlopen raises, and so fails the check, for any status of 400 or more.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["python", "-c", \
     "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ.get(\"MAINSTAY_PORT\", 8080)}/healthz', timeout=4)"]
-# `mainstay serve` runs gunicorn. Without the MAINSTAY_AUTH_ settings it binds to loopback and refuses all else.
+# `mainstay serve` starts its own server processes. Without the MAINSTAY_AUTH_ settings it binds to loopback and refuses all else.
 ENTRYPOINT ["mainstay"]
 CMD ["serve"]

@@ -83,6 +83,16 @@ def rewritten(node: Any, rewrite: Callable[[Tree], Tree]) -> Any:
     return node
 
 
+def with_literals(node: Any, renamed: Callable[[str], str]) -> Any:
+    """Return a tree or record with each of its literal references as ``renamed`` says it."""
+
+    def rename(reference: Tree) -> Tree:
+        literal = reference.get("reference")
+        return {**reference, "reference": renamed(literal)} if isinstance(literal, str) else reference
+
+    return rewritten(node, rename)
+
+
 def address_in(text: str | None) -> Address | None:
     """Return the address that a relative reference gives; None for one of another form."""
     match = _LOCAL.fullmatch(text) if text else None

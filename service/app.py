@@ -2,8 +2,8 @@
 
 ::
 
-    forms, apps, FHIR clients
-      └─ gate      host, token, request id          service/routes/gate.py
+    forms, apps, FHIR clients, through service/http_server/, which hands on whole requests
+      └─ gate      host, origin, token, request id  service/routes/gate.py
           └─ routes    records as JSON, FHIR R4     service/routes/
               ├─ schemas   JSON ↔ records           service/schemas/
               ├─ chart     what may be done to a record, each act whole
@@ -32,9 +32,10 @@ from service.routes.openapi import INFO, choice2properties, complete
 from service.routes.services import Services
 from service.smart import signing_keys
 from service.store.database import Database
+from service.store.readiness import Readiness, look
 from service.sync.engine import Sync
 
-__all__ = ["create_app", "require_safe_binding"]
+__all__ = ["create_app", "prepared", "require_safe_binding"]
 
 VERSION = "0.1.0"
 Clock = Callable[[], datetime]
@@ -65,11 +66,27 @@ def create_app(
     verifier = _verifier(config, clock, fetch_keys)
     metrics = Metrics(lambda: queue_gauges(sync))
     app.extensions["mainstay"] = Services(
-        config, database, chart, PatientRegister(database, clock), sync, metrics, verifier, clock
+        config=config,
+        database=database,
+        readiness=Readiness(lambda: look(database)),
+        chart=chart,
+        register=PatientRegister(database, clock),
+        sync=sync,
+        metrics=metrics,
+        verifier=verifier,
+        clock=clock,
     )
     gate.install(app)
     failures.install(app)
     app.extensions["openapi"] = _documented(app)
+    return app
+
+
+def prepared(app: Flask) -> Flask:
+    """Begin what the first request would have to wait for: the issuer is asked for its keys."""
+    services: Services = app.extensions["mainstay"]
+    if services.verifier is not None:
+        services.verifier.prepare()
     return app
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+
+from service import base_urls
 
 PREFIX = "MAINSTAY_"
 
@@ -31,6 +32,11 @@ class Config:
     database_url: str = _setting("sqlite:///mainstay.db", "where records are kept: SQLite or PostgreSQL")
     host: str = _setting("127.0.0.1", "address that the server binds to")
     port: int = _setting(8080, "port that the server binds to; 0 takes a free one", least=0, most=65535)
+    public_url: str | None = _setting(
+        None,
+        "address that others reach the API at, where a proxy stands before it; all our links begin with it",
+        is_url=True,
+    )
     identifier_system: str | None = _setting(
         None, "system of the identifiers that we give to records; made once per database when not set"
     )
@@ -38,6 +44,11 @@ class Config:
         None, "FHIR server to keep in step, as the connection `default`", is_url=True
     )
     fhir_token_file: str | None = _setting(None, "file that holds the bearer token for that server")
+    connection_allowed_urls: tuple[str, ...] = _setting(
+        (),
+        "base URLs, spaces between them, at or below which connections may be added over HTTP; else none may",
+        is_url=True,
+    )
     auth_issuer: str | None = _setting(None, "issuer of the tokens that we accept")
     auth_audience: str | None = _setting(None, "audience that those tokens have to name")
     auth_jwks_url: str | None = _setting(None, "where the issuer's signing keys are read", is_url=True)
@@ -105,7 +116,7 @@ def variable(name: str) -> str:
 
 
 def _shown(default: Any) -> str:
-    if default is None or default is MISSING:
+    if default in (None, (), MISSING):
         return ""
     return f"{default:g}" if isinstance(default, float) else str(default)
 
@@ -118,7 +129,7 @@ def _parsed(name: str, text: str, kind: Any) -> Any:
         except ValueError:
             wanted = "a whole number" if kind is int else "a number"
             raise ConfigError(f"{name} has to be {wanted}") from None
-    return text
+    return text if kind in (str, str | None) else tuple(text.split())
 
 
 def _problem(value: Any, rules: Mapping[str, Any]) -> str | None:
@@ -132,8 +143,8 @@ def _problem(value: Any, rules: Mapping[str, Any]) -> str | None:
         return f"has to be more than {rules['above']}"
     if "among" in rules and value not in rules["among"]:
         return f"has to be one of {', '.join(rules['among'])}"
-    if rules.get("is_url") and not _is_http_url(value):
-        return "has to be an http or https URL without user, password, query or fragment"
+    if rules.get("is_url"):
+        return _url_problem(value)
     if rules.get("is_pairs") and not all(_is_pair(pair) for pair in value.split()):
         return "has to be pairs of systems, one|other, with blanks between them"
     return None
@@ -144,14 +155,11 @@ def _is_pair(text: str) -> bool:
     return len(systems) == 2 and all(systems)
 
 
-def _is_http_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        parts.port  # noqa: B018  raises when the port is no number
-    except ValueError:
-        return False
-    whole = parts.scheme in ("http", "https") and bool(parts.hostname) and not any(map(str.isspace, text))
-    return whole and not (parts.username or parts.password or parts.query or parts.fragment)
+def _url_problem(value: str | tuple[str, ...]) -> str | None:
+    urls = (value,) if isinstance(value, str) else value
+    if any(base_urls.parse(url) is None for url in urls):
+        return "has to be an http or https URL without user, password, query or fragment"
+    return None
 
 
 def _all_or_none(config: Config, *names: str) -> None:

@@ -14,7 +14,8 @@
     ├── UnsupportedMedia      415
     ├── InvalidContent        422  readable, but not valid R4 or against a rule of ours
     ├── PreconditionRequired  428  an update without If-Match
-    └── Unavailable           503  try again later
+    ├── Unavailable           503  try again later
+    └── InsufficientStorage   507  the disk is full
 """
 
 from collections.abc import Iterable, Sequence
@@ -122,6 +123,13 @@ class Unavailable(ServiceError):
 
     status = 503
     code = "transient"
+
+
+class InsufficientStorage(ServiceError):
+    """There is no room to keep it; somebody has to make some."""
+
+    status = 507
+    code = "no-store"
 
 
 def to_operation_outcome(findings: Iterable[Finding], severity: str = "error") -> dict[str, Any]:

@@ -1,14 +1,6 @@
-"""How a request reaches a FHIR server: the one place that sends, and whom the token is shown to.
-
-An answer has one deadline from its first byte to its last. The timeout of a socket counts for each
-read anew, so a server that drips would hold us for hours; here each read gets what is left.
-"""
+"""How a request reaches a FHIR server: the one place that sends, and whom the token is shown to."""
 
 import http.client
-import io
-import socket
-import ssl
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout, ProxyError, RequestException
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
-    ConnectTimeoutError,
     HTTPError,
     MaxRetryError,
     NewConnectionError,
@@ -30,6 +18,7 @@ from urllib3.exceptions import (
 from urllib3.util import parse_url
 
 from service.fhir_answers import Cause, NotSent, Unknown
+from service.timed_session import TimedSession, Untrusted
 
 #: A host that is there takes a connection within this.
 CONNECT_SECONDS = 10.0
@@ -58,7 +47,7 @@ class Transport:
         self._base_url = base_url
         self._token = token
         self._timeouts = (min(CONNECT_SECONDS, timeout_seconds), timeout_seconds)
-        self._session = session or Session()
+        self._session = session or TimedSession()
         self._max_body_bytes = max_body_bytes
 
     def send(
@@ -133,103 +122,6 @@ class Transport:
         return Reply(response.status_code, response.headers, b"".join(pieces))
 
 
-class Session(requests.Session):
-    """A session whose answers have a deadline, and that never looks where a redirect leads.
-
-    Even when it is told not to follow one, requests reads it: its whole body, and a Location that
-    may not parse.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        for prefix in ("http://", "https://"):
-            self.mount(prefix, _Adapter())
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
-
-
-class _Timed(io.RawIOBase):
-    """The bytes of a socket, each read within what is left until a deadline."""
-
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, until: float) -> None:
-        self._raw = raw
-        self._sock = sock
-        self._until = until
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Answer(http.client.HTTPResponse):
-    """An answer, head and body, within the time that its socket allows for one read."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        seconds = sock.gettimeout()
-        if seconds is not None:
-            timed = _Timed(self.fp.detach(), sock, time.monotonic() + seconds)
-            self.fp = io.BufferedReader(timed)
-
-
-class _Untrusted(NewConnectionError):
-    """The server's certificate or TLS was refused, so nothing was asked of it."""
-
-
-class _HTTPConnection(HTTPConnection):
-    # What is sent needs no such care: sendall counts its timeout once over all that it sends.
-    response_class = _Answer
-
-
-class _HTTPSConnection(HTTPSConnection):
-    response_class = _Answer
-
-    def connect(self) -> None:
-        # An error of TLS can come in the middle of an answer too; only here it means that nothing was sent.
-        try:
-            super().connect()
-        except TimeoutError as error:
-            raise ConnectTimeoutError(self, "no TLS in time") from error
-        except (ssl.SSLError, ssl.CertificateError) as error:
-            raise _Untrusted(self, "no trusted connection") from error
-        except OSError as error:
-            raise NewConnectionError(self, "no TLS") from error
-
-
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-
-
-_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
-
-
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Leave the request's own Authorization; without this a ~/.netrc would replace it."""
     return request
@@ -240,7 +132,7 @@ def _failure(error: Exception) -> NotSent | Unknown:
     reason: Any = error.args[0] if error.args else None
     if isinstance(reason, MaxRetryError):
         reason = reason.reason
-    if isinstance(reason, _Untrusted):
+    if isinstance(reason, Untrusted):
         return NotSent(Cause.UNREACHABLE, "no trusted connection: the certificate or TLS was refused")
     if isinstance(error, ConnectTimeout):
         return NotSent(Cause.UNREACHABLE, "no connection within the time allowed")

@@ -63,6 +63,7 @@ ALLOWED = frozenset(
 
 #: Loggers whose message texts are known to hold no data. ``service`` is our own code, whose
 #: messages are fixed sentences; other libraries print parameters, rows, URLs and tokens.
+#: gunicorn speaks of its processes alone: it never sees a request (service/http_server).
 _SPEAKING = ("service", "alembic.runtime.migration", "gunicorn.error")
 
 #: How many frames of a traceback are kept: where it happened, never with what.
@@ -101,6 +102,8 @@ def configure(level: str = "INFO", log_format: str = "console", stream: TextIO |
     root.setLevel(level)
     # It would log each request with its query, in which identifiers of people stand.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    # It would warn of every request that has to wait a moment for a thread.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 def get(name: str) -> Any:

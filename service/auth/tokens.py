@@ -1,10 +1,10 @@
 """Bearer tokens: a JWT signed with a key of the issuer's published set, for this audience, in its time."""
 
 import logging
-import threading
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -13,6 +13,7 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from fhir_mappings.errors import Finding
+from service.auth.keys import KeySource
 from service.auth.principal import Principal
 from service.errors import Unauthorized, Unavailable
 
@@ -23,63 +24,12 @@ LEEWAY_SECONDS = 30
 #: How many tokens' signatures are remembered at once.
 REMEMBERED = 1000
 
+#: It is kept in the history, as text that every database can hold: no controls, no halves of characters.
+_SUBJECT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+#: Our id of a patient, https://hl7.org/fhir/R4/datatypes.html#id
+_PATIENT = re.compile(r"[A-Za-z0-9.\-]{1,64}")
+
 _log = logging.getLogger(__name__)
-
-
-class KeySource:
-    """The issuer's public keys, fetched when needed, and again when a token names an unknown one.
-
-    Asked anew at most once per ``min_interval``, or anyone could make us hammer the issuer with
-    invented key ids; and after ``max_age``, so that a withdrawn key ends to count.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        fetch: Callable[[str], Any],
-        clock: Callable[[], datetime],
-        *,
-        min_interval: timedelta = timedelta(seconds=30),
-        max_age: timedelta = timedelta(hours=1),
-    ) -> None:
-        self._url, self._fetch, self._clock = url, fetch, clock
-        self._min_interval, self._max_age = min_interval, max_age
-        self._lock = threading.Lock()
-        self._keys: KeySet | None = None
-        self._fetched_at: datetime | None = None
-        self._tried_at: datetime | None = None
-
-    def keys(self) -> KeySet:
-        """Return the current keys. Raises Unavailable if they cannot be had."""
-        with self._lock:
-            if self._keys is None or self._older(self._fetched_at, self._max_age):
-                self._refresh()
-            if self._keys is None:
-                raise Unavailable([Finding("", "the keys that tokens are signed with cannot be fetched now")])
-            return self._keys
-
-    def newer_keys(self) -> KeySet:
-        """Return the keys after another look, unless the last one was a moment ago."""
-        with self._lock:
-            self._refresh()
-        return self.keys()
-
-    def _refresh(self) -> None:
-        if not self._older(self._tried_at, self._min_interval):
-            return
-        self._tried_at = self._clock()
-        try:
-            self._keys = KeySet.import_key_set(self._fetch(self._url))
-        except Exception as error:
-            # Whatever keeps the issuer from answering, the keys that we have still hold for a while.
-            _log.warning("signing keys not fetched: %s", type(error).__name__)
-            if self._older(self._fetched_at, 24 * self._max_age):
-                self._keys = None
-        else:
-            self._fetched_at = self._tried_at
-
-    def _older(self, at: datetime | None, age: timedelta) -> bool:
-        return at is None or self._clock() - at >= age
 
 
 @dataclass(frozen=True)
@@ -120,29 +70,36 @@ class TokenVerifier:
             sub={"essential": True},
         )
 
+    def prepare(self) -> None:
+        """Begin to fetch the issuer's keys, so that the first who asks need not wait for them."""
+        self._keys.refresh()
+
     def principal(self, authorization: str | None) -> Principal:
         """Return who asks. Raises Unauthorized, which tells no more than that the token does not count."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized([Finding("", "send a bearer token in the Authorization header")])
-        claims = self._verified(token.strip())
-        scopes, patient = claims.get("scope", ""), claims.get("patient")
-        if isinstance(scopes, list) and all(isinstance(scope, str) for scope in scopes):
-            scopes = " ".join(scopes)
-        if not isinstance(scopes, str) or not (patient is None or (isinstance(patient, str) and patient)):
-            raise _refused()
-        return Principal(claims["sub"], scopes, patient)
+        return _principal(self._verified(token.strip()))
 
     def _verified(self, token: str) -> dict[str, Any]:
         try:
-            try:
-                claims = self._signed_with(self._keys.keys()).claims(token)
-            except InvalidKeyIdError:
-                claims = self._signed_with(self._keys.newer_keys()).claims(token)
-            self._registry.validate(claims)
-        # joserfc raises ValueError and TypeError for headers and keys of a wrong shape.
+            return self._claims(token)
+        except Unavailable:
+            raise
         except (JoseError, ValueError, TypeError):
+            # What joserfc raises for headers, claims and keys of a wrong shape.
             raise _refused() from None
+        except Exception as error:
+            # A stranger wrote the token: whatever else it brings about in a library, it is no token of ours.
+            _log.info("a token was not read", exc_info=error)
+            raise _refused() from None
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            claims = self._signed_with(self._keys.keys()).claims(token)
+        except InvalidKeyIdError:
+            claims = self._signed_with(self._keys.newer_keys()).claims(token)
+        self._registry.validate(claims)
         return claims
 
     def _signed_with(self, keys: KeySet) -> _Signed:
@@ -151,6 +108,18 @@ class TokenVerifier:
         if signed.keys is not keys:
             signed = self._signed = _Signed(keys)
         return signed
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    """Return whom claims name. Raises Unauthorized where they say that in a way that can't be kept."""
+    subject, scopes, patient = claims["sub"], claims.get("scope", ""), claims.get("patient")
+    if isinstance(scopes, list) and all(isinstance(scope, str) for scope in scopes):
+        scopes = " ".join(scopes)
+    if not isinstance(scopes, str) or _SUBJECT.fullmatch(subject) is None:
+        raise _refused()
+    if patient is not None and not (isinstance(patient, str) and _PATIENT.fullmatch(patient)):
+        raise _refused()
+    return Principal(subject, scopes, patient)
 
 
 def _refused() -> Unauthorized:

@@ -1,7 +1,6 @@
 """mainstay connection: the FHIR servers that are kept in step."""
 
 import dataclasses
-import re
 from typing import Any
 
 import click
@@ -10,9 +9,9 @@ from service.cli import terminal
 from service.cli.ending import FOUND, end
 from service.cli.opened import opened
 from service.cli.patient import AS_JSON
-from service.config import Config, ConfigError
+from service.errors import InvalidContent
+from service.sync import connection_rules
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _COLUMNS = ("name", "base_url", "token_file")
 
 
@@ -29,14 +28,10 @@ def connection() -> None:
 )
 def add(name: str, base_url: str, token_file: str | None) -> None:
     """Declare a server; all records are sent there at the next push."""
-    if _NAME.fullmatch(name) is None:
-        raise click.UsageError("a name is of small letters, digits, - and _")
     try:
-        Config(fhir_base_url=base_url)
-    except ConfigError:
-        raise click.UsageError(
-            "BASE_URL has to be http(s)://host/path, without user, password or query"
-        ) from None
+        connection_rules.require_valid(name, base_url)
+    except InvalidContent as error:
+        raise click.UsageError("; ".join(map(str, error.findings))) from None
     with opened() as store:
         store.sync.add_connection(name, base_url, token_file)
     terminal.say(f"Added {name}. `mainstay connection check {name}` asks what it can do.")
@@ -47,7 +42,11 @@ def add(name: str, base_url: str, token_file: str | None) -> None:
 def list_(as_json: bool) -> None:
     """List the connections."""
     with opened() as store:
-        rows = [{column: getattr(one, column) for column in _COLUMNS} for one in store.sync.connections()]
+        rows = [
+            {column: getattr(one, column) for column in _COLUMNS}
+            | {"base_url": connection_rules.shown(one.base_url)}
+            for one in store.sync.connections()
+        ]
         terminal.told(_COLUMNS, rows, as_json)
 
 
@@ -58,6 +57,7 @@ def check(name: str, as_json: bool) -> None:
     """Ask a server what it can do. Exit code 1 if it cannot be used."""
     with opened() as store:
         asked = dataclasses.asdict(store.sync.check_connection(name))
+    asked["base_url"] = connection_rules.shown(asked["base_url"])
     if as_json:
         terminal.write_line({**asked, "writable": list(asked["writable"])})
     else:

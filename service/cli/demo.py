@@ -17,11 +17,11 @@ import click
 
 from fhir_mappings import codes
 from fhir_mappings.exact_json import Tree
+from fhir_mappings.references import with_literals
 from service.cli import terminal
 from service.cli.api_client import ApiClient
 from service.cli.ending import FOUND, end
 from service.cli.inputs import items
-from service.cli.references import with_references
 from service.cli.seeding import seed
 from service.fhir_answers import Answered
 from service.fhir_client import FHIRClient
@@ -106,7 +106,10 @@ def _send(api: ApiClient, examples: Path) -> dict[str, str]:
         said: Tree = item.tree or {}
         type_ = FHIR_TYPES.get(said["type"], said["type"])
         # The service gives its own ids, so what refers to an earlier record is told the new one.
-        body = with_references({name: value for name, value in said.items() if name != "id"}, references)
+        body = with_literals(
+            {name: value for name, value in said.items() if name != "id"},
+            lambda reference: references.get(reference, reference),
+        )
         created = api.post(f"/api/v1/{NOUNS[said['type']]}", body)
         ids[said["id"]] = created["id"]
         references[f"{type_}/{said['id']}"] = f"{type_}/{created['id']}"

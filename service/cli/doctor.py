@@ -12,15 +12,16 @@ import click
 from service.chart import Chart, audit
 from service.cli import terminal
 from service.cli.ending import FOUND, end
-from service.cli.opened import DEFAULT, configured, database_of, utc_now
+from service.cli.opened import configured, database_of, utc_now
 from service.config import Config, ConfigError
-from service.errors import ServiceError
+from service.errors import InsufficientStorage, ServiceError
 from service.fhir_answers import Answered
 from service.fhir_client import FHIRClient
 from service.routes.gate import require_safe_binding
 from service.smart import signing_keys
-from service.store import moments
+from service.store import moments, trial
 from service.store.database import Database
+from service.sync.connection_rules import DEFAULT
 from service.sync.connections import Connection, token_of
 from service.sync.engine import Sync
 
@@ -86,6 +87,9 @@ def _binding(config: Config) -> Seen:
         require_safe_binding(config)
     except ValueError as error:
         return Seen("address", where, str(error))
+    if config.public_url and not config.requires_token:
+        to_do = "Set the MAINSTAY_AUTH_ settings; until then every data route answers 401."
+        return Seen("address", f"{where}, for others {config.public_url}, without a token", to_do)
     who = "with a token" if config.requires_token else "without a token, from this machine alone"
     return Seen("address", f"{where}, {who}")
 
@@ -104,7 +108,8 @@ def _signing_keys(config: Config, fetch: Callable[[str], object]) -> Seen:
 def _database(database: Database) -> Iterator[Seen]:
     kind = "SQLite" if database.is_sqlite else "PostgreSQL"
     name = database.url.database or ""
-    file = Path(name) if database.is_sqlite and name not in ("", ":memory:") else None
+    is_file = database.is_sqlite and name not in ("", ":memory:") and not name.startswith("file:")
+    file = Path(name) if is_file else None
     if file is not None and not file.exists():
         yield Seen("database", f"{kind}, not made yet", "Run `mainstay db upgrade`.")
         return
@@ -116,11 +121,16 @@ def _database(database: Database) -> Iterator[Seen]:
         yield Seen("database file", "can be read by other users", f"Run `chmod 600 {file}`.")
     try:
         revision, current = database.revision(), database.is_current()
-    except ServiceError:
-        yield Seen("database", f"{kind}, cannot be reached", "Check MAINSTAY_DATABASE_URL and the server.")
+        if current:
+            trial.require_writable(database)
+    except InsufficientStorage as error:
+        yield Seen("database", f"{kind}: {error}", "Make room on its disk; nothing can be stored until then.")
+        return
+    except ServiceError as error:
+        yield Seen("database", f"{kind}: {error}", "Check MAINSTAY_DATABASE_URL, the server and its disk.")
         return
     if current:
-        yield Seen("database", f"{kind}, at revision {revision}")
+        yield Seen("database", f"{kind}, at revision {revision}, takes what is written")
     else:
         yield Seen("database", f"{kind}, at revision {revision or 'none'}", "Run `mainstay db upgrade`.")
 

@@ -2,7 +2,8 @@
 
 A file whose first line is a whole object is NDJSON; so is one whose first line is broken and whose second is
 a record or a resource. Blank lines say nothing and are skipped. Any other file is one JSON value. A Bundle is
-its entries. What cannot be read is an item too, in its place, with the findings that say why.
+its entries, which call each other by type and id. What cannot be read is an item too, in its place, with the
+findings that say why.
 """
 
 import re
@@ -15,6 +16,7 @@ from typing import IO
 from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import JSONTextError, Tree
+from service.cli import bundle_entries
 
 #: Longer than any resource that a server takes; a line without an end must not fill the memory.
 MAX_BYTES = 64 * 1024 * 1024
@@ -122,10 +124,9 @@ def _entries(where: str, bundle: Tree) -> Iterator[Item]:
     if not isinstance(entries, list):
         yield Item(where, findings=[Finding("Bundle.entry", "is not a list", "structure")])
         return
-    for index, entry in enumerate(entries):
+    for index, resource in enumerate(bundle_entries.resources(entries)):
         path = f"Bundle.entry[{index}]"
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        if isinstance(resource, dict):
+        if resource is not None:
             yield Item(f"{where} {path}", resource)
         else:
             yield Item(f"{where} {path}", findings=[Finding(f"{path}.resource", "is missing", "required")])

@@ -1,32 +1,27 @@
 """mainstay load: NDJSON into the store, in any order, and doubling nothing when done again."""
 
 import tempfile
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import click
 
-from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding, InvalidResource, MappingError
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.mappings import BY_RECORD_TYPE
-from fhir_mappings.references import references
+from fhir_mappings.references import references, with_literals
 from service import schemas
 from service.chart import Chart
 from service.cli import terminal
+from service.cli.bundle_entries import made_id
 from service.cli.ending import FOUND, end
 from service.cli.inputs import Item, items
 from service.cli.opened import ACTOR, opened
-from service.cli.references import with_references
 from service.cli.translate import FILE
 from service.cli.translation import checked_resource, findings_of, is_resource
 from service.cli.waiting import Waiting
 from service.errors import InvalidInput, NotFound, ServiceError
-
-#: Ids of lines that have none are made from what they say, so that the same line is the same record.
-_IDS = uuid.UUID("6e1f4f63-3d0b-4d0e-8d57-3c8ea3b4ba15")
 
 
 @click.command()
@@ -133,7 +128,7 @@ class Loading:
         return Taken("here" if known else "new", names)
 
     def _store(self, tree: Tree) -> Taken:
-        record_id = tree.get("id") or str(uuid.uuid5(_IDS, exact_json.dump(tree)))
+        record_id = tree.get("id") or made_id(tree)
         names = [f"{tree['resourceType']}/{record_id}"]
         try:
             self._chart.get(tree["resourceType"], record_id)
@@ -143,7 +138,7 @@ class Loading:
         return Taken("here", names)
 
     def _rewritten(self, tree: Tree) -> Tree:
-        rewritten: Tree = with_references(tree, self._patients) if self._patients else tree
+        rewritten: Tree = with_literals(tree, lambda one: self._patients.get(one, one))
         return rewritten
 
 

@@ -11,13 +11,13 @@ from service.chart import Chart, PatientRegister
 from service.config import Config, ConfigError
 from service.errors import Conflict, Unavailable
 from service.store.database import Database
+from service.store.driver_errors import OUTDATED
+from service.sync import connections
+from service.sync.connection_rules import DEFAULT
 from service.sync.engine import Sync
 
 #: Who did it, in the history, when the command line did.
 ACTOR = "command-line"
-
-#: The connection that the settings declare.
-DEFAULT = "default"
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,23 @@ def opened() -> Iterator[Opened]:
         require_current(database)
         chart = Chart(database, utc_now)
         sync = Sync.from_config(config, database, chart, utc_now)
-        declare_default(config, sync)
+        declare_default(config, database)
         yield Opened(config, database, chart, PatientRegister(database, utc_now), sync)
 
 
-def declare_default(config: Config, sync: Sync) -> None:
+def declare_default(config: Config, database: Database) -> None:
     """Add the FHIR server that is configured, if there is none of that name yet."""
-    known = {connection.name for connection in sync.connections()}
-    if config.fhir_base_url and DEFAULT not in known:
-        with suppress(Conflict):  # another process may just have done it
-            sync.add_connection(DEFAULT, config.fhir_base_url, config.fhir_token_file)
+    if config.fhir_base_url is None:
+        return
+    with database.read() as session:
+        known = {connection.name for connection in connections.every(session)}
+    if DEFAULT not in known:
+        with suppress(Conflict), database.begin() as session:  # another process may just have done it
+            url, token_file = config.fhir_base_url, config.fhir_token_file
+            connections.add(session, DEFAULT, url, token_file, utc_now(), by_settings=True)
 
 
 def require_current(database: Database) -> None:
     """Raise Unavailable unless the schema is the newest."""
     if not database.is_current():
-        raise Unavailable("the database is not of this version; run `mainstay db upgrade`")
+        raise Unavailable(OUTDATED)

@@ -19,8 +19,8 @@ from service.cli.translate import FILE
 @click.option("--threads", type=click.IntRange(1), default=8, show_default=True, help="Threads of each.")
 def serve(workers: int, threads: int) -> None:
     """Serve the HTTP API, on MAINSTAY_HOST and MAINSTAY_PORT."""
-    from service.app import require_safe_binding
-    from service.cli.server import Server
+    from service.app import create_app, prepared, require_safe_binding
+    from service.http_server import Processes
 
     config = configured()
     try:
@@ -29,7 +29,8 @@ def serve(workers: int, threads: int) -> None:
         raise click.UsageError(str(error)) from None
     with opened():
         pass  # the schema is current, and the configured connection is declared
-    Server(config, workers, threads).run()
+    logs.configure(config.log_level, config.log_format)
+    Processes(lambda: prepared(create_app(config)), config, workers, threads).run()
 
 
 @click.command()

@@ -1,12 +1,14 @@
 """Which records the one who asks may see and write."""
 
 from collections.abc import Collection
+from typing import Any
 
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from service.auth.scopes import Interaction
 from service.chart import Entry, Page, Patient
 from service.errors import InvalidContent, InvalidInput, NotFound
+from service.routes import sight
 from service.routes.fhir_search import Search
 from service.routes.services import chart, principal
 
@@ -14,15 +16,24 @@ from service.routes.services import chart, principal
 def entry(resource_type: str, record_id: str, interaction: Interaction = "r") -> Entry:
     """Return a record. Raises Forbidden, and NotFound also for a record of a patient out of sight."""
     principal().require(resource_type, interaction)
-    found = chart().get(resource_type, record_id)
-    principal().see(found.patient_id)
+    try:
+        found = chart().get(resource_type, record_id)
+        principal().see(found.patient_id)
+    except NotFound:
+        # In one way, or the sentence would tell which of the two it is.
+        raise NotFound(f"There is no such {resource_type} here") from None
     return found
 
 
-def confine(tree: Tree) -> None:
-    """Raise Forbidden if a token for one patient would write a record about another."""
-    if principal().patient is not None:
+def confine(tree: Tree, before: Tree | None = None) -> None:
+    """Raise if a token for one patient would write about another, or name what is out of its sight.
+
+    before: the version that the tree replaces. Raises Forbidden, InvalidContent.
+    """
+    confined = principal().patient
+    if confined is not None:
         principal().require_patient(_patient_of(tree))
+        sight.require_in_sight(tree, confined, before)
 
 
 def _patient_of(tree: Tree) -> str | None:
@@ -32,6 +43,13 @@ def _patient_of(tree: Tree) -> str | None:
     except InvalidContent:
         # That there is such a patient is not told to who is confined to another one.
         return None
+
+
+def require_id_given_here(record_type: str, record_id: str | None) -> None:
+    """Raise InvalidContent if a token for one patient would choose an id: it could be another's already."""
+    if principal().patient is not None and record_id is not None:
+        problem = "is given here; leave it out, and send an Idempotency-Key to create safely"
+        raise InvalidContent(Finding(f"{record_type}.id", problem, "business-rule"))
 
 
 def listed_patient(asked: str | None) -> str | None:
@@ -90,8 +108,8 @@ def _known(patient_id: str) -> Patient | None:
 def records(resource_type: str, search: Search) -> Page[Entry]:
     """Return a page of the records in sight that a FHIR search asks for."""
     principal().require(resource_type, "s")
-    patient = None if resource_type == "Questionnaire" else listed_patient(search.patient)
-    return chart().search(
+    patient = None if resource_type == "Questionnaire" else search.patient
+    return found(
         resource_type,
         ids=search.ids,
         patient=patient,
@@ -103,3 +121,18 @@ def records(resource_type: str, search: Search) -> Page[Entry]:
         limit=search.limit,
         after=search.after,
     )
+
+
+def found(resource_type: str, *, patient: str | None = None, after: str | None, **wanted: Any) -> Page[Entry]:
+    """Return a page of the records in sight. Raises Forbidden for another patient than the token's."""
+    if resource_type != "Questionnaire":
+        patient = listed_patient(patient)
+    if after is not None and principal().patient is not None:
+        _require_end_of_page(resource_type, patient, after)
+    return chart().search(resource_type, patient=patient, after=after, **wanted)
+
+
+def _require_end_of_page(resource_type: str, patient: str | None, after: str) -> None:
+    # A page of theirs ends on a record of theirs; whether there is another's of that id is not told.
+    if not chart().search(resource_type, ids=[after], patient=patient, limit=1).entries:
+        raise InvalidInput(Finding("after", "is not where a page ended", "value"))

@@ -10,8 +10,8 @@ from service.routes.inbound import ExactParser
 
 V = TypeVar("V", bound=Callable[..., Any])
 
-#: What any route that needs a token may answer: bad query, no token, not allowed, database away.
-GUARDED = (400, 401, 403, 503)
+#: What any route that needs a token may answer: bad query, no token, not allowed, database away or full.
+GUARDED = (400, 401, 403, 503, 507)
 #: All refusals that any route documents.
 REFUSALS = (*GUARDED, 404, 406, 409, 412, 413, 415, 422, 428)
 

@@ -6,12 +6,13 @@ from flask import Response
 from flask.views import MethodView
 
 from service.errors import NotFound
-from service.routes import described
+from service.routes import addresses, described
 from service.routes import synchronisation_told as told
 from service.routes.blueprint import Noun
 from service.routes.outbound import answer
-from service.routes.services import principal, sync
+from service.routes.services import principal, services, sync
 from service.schemas.bodies import NewConnectionSchema
+from service.sync import connection_rules
 
 blueprint = Noun(
     "connections", __name__, url_prefix="/api/v1/connections", description="FHIR servers to keep in step."
@@ -38,10 +39,13 @@ class Connections(MethodView):
     @blueprint.response(201, told.CONNECTION, headers={"Location": described.CREATED["Location"]})
     @blueprint.refuses(409, 413, 415, 422)
     def post(self, body: dict[str, Any]) -> Response:
-        """Add a connection; all records are then sent there"""
+        """Add a connection, below an address that the operator allowed; all records are then sent there"""
         _guard()
+        connection_rules.require_allowed(body["base_url"], services().config.connection_allowed_urls)
         row = sync().add_connection(body["name"], body["base_url"])
-        return answer(told.connection(row), 201, {"Location": f"/api/v1/connections/{row.name}"})
+        return answer(
+            told.connection(row), 201, {"Location": addresses.relative(f"/api/v1/connections/{row.name}")}
+        )
 
 
 @blueprint.route("/<fhir_id:name>")

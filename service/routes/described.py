@@ -4,6 +4,7 @@ from typing import Any
 
 from fhir_mappings.errors import Finding
 from service.chart import Entry
+from service.routes import addresses
 from service.routes.outbound import etag
 
 Described = dict[str, Any]
@@ -21,7 +22,7 @@ IDEMPOTENCY_KEY: Described = {
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
     "description": "Any name for this act, such as a UUID: sent again, it gets the same answer, "
-    "and nothing is created twice.",
+    "and nothing is created twice. It is remembered for seven days.",
 }
 
 
@@ -147,7 +148,7 @@ def version(entry: Entry) -> dict[str, Any]:
 
 def headers(entry: Entry, collection: str, status: int) -> dict[str, str]:
     """Return the headers of an answer that is one record: its version and, when new, its place."""
-    place = {"Location": f"{collection}/{entry.id}"} if status == 201 else {}
+    place = {"Location": addresses.relative(f"{collection}/{entry.id}")} if status == 201 else {}
     return {"ETag": etag(entry.version), **place}
 
 

@@ -14,30 +14,25 @@ from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from service.chart import Entry
 from service.errors import InvalidInput, NotFound, PreconditionRequired
-from service.routes import access, described, fhir_search
+from service.routes import access, addresses, described, fhir_search
 from service.routes import fhir_documented as documented
 from service.routes import fhir_representation as representation
 from service.routes.blueprint import Noun
 from service.routes.fhir_capabilities import statement
-from service.routes.fhir_inbound import posted, require_json, search_form
+from service.routes.fhir_inbound import posted, references_as_ours, require_json, search_form
 from service.routes.idempotency import created_once
 from service.routes.inbound import if_match
 from service.routes.outbound import FHIR_JSON, answer, etag, next_url
 from service.routes.services import chart, principal, services
 
-PREFIX = "/fhir"
 RESOURCE_TYPES = tuple(type_ for type_ in fhir_search.PARAMETERS if type_ != "Patient")
 
-blueprint = Noun("fhir", __name__, url_prefix=PREFIX, description="FHIR R4, for FHIR clients.")
+blueprint = Noun("fhir", __name__, url_prefix=addresses.FHIR, description="FHIR R4, for FHIR clients.")
 blueprint.before_request(require_json)
 
 
 def _base() -> str:
-    return _absolute(PREFIX)
-
-
-def _absolute(path: str) -> str:
-    return request.host_url.rstrip("/") + path
+    return addresses.absolute(addresses.FHIR)
 
 
 def _fhir(tree: Tree, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -61,12 +56,12 @@ def metadata() -> Response:
 
 def _search(resource_type: str, given: Iterable[tuple[str, str]]) -> Response:
     principal().require(resource_type, "s")
-    search = fhir_search.read(resource_type, given)
+    search = fhir_search.read(resource_type, references_as_ours(given))
     resources, total, next_after = _found(resource_type, search)
     more = next_after is not None and not search.count_only
-    following = _absolute(next_url(_after=next_after or "")) if more else None
+    following = addresses.absolute(next_url(_after=next_after or "")) if more else None
     shown = [] if search.count_only else resources
-    return _fhir(representation.searchset(_base(), shown, total, request.url, following))
+    return _fhir(representation.searchset(_base(), shown, total, addresses.of_this_request(), following))
 
 
 def _found(resource_type: str, search: fhir_search.Search) -> tuple[list[Tree], int, str | None]:
@@ -127,12 +122,12 @@ def _registered(resource_type: str) -> None:
         @blueprint.doc(requestBody=documented.body(resource_type), parameters=[described.IF_MATCH_OPTIONAL])
         def put(self, record_id: str) -> Response:
             """Update the version that If-Match names, or else `meta.versionId` in the body"""
-            access.entry(resource_type, record_id, "u")
+            current = access.entry(resource_type, record_id, "u")
             tree = posted(resource_type)
             if tree.get("id") != record_id:
                 raise InvalidInput(described.other_id(resource_type))
             version = _version(tree)
-            access.confine(tree)
+            access.confine(tree, current.tree)
             return _one(chart().replace(record_id, tree, principal().actor, if_version=version))
 
     @blueprint.route(f"/{resource_type}/<fhir_id:record_id>/_history", endpoint=f"{resource_type}_history")
@@ -142,7 +137,7 @@ def _registered(resource_type: str) -> None:
         """List all versions, newest first"""
         access.entry(resource_type, record_id)
         entries = chart().history(resource_type, record_id)
-        return _fhir(representation.history(_base(), entries, request.url))
+        return _fhir(representation.history(_base(), entries, addresses.of_this_request()))
 
     @blueprint.route(
         f"/{resource_type}/<fhir_id:record_id>/_history/<fhir_id:version_id>",

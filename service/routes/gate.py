@@ -1,4 +1,4 @@
-"""What every request passes before and after its view: host, identity, request id, log line, metrics."""
+"""What every request passes before and after its view: host, origin, identity, log line, metrics."""
 
 import time
 from ipaddress import ip_address
@@ -7,10 +7,12 @@ from uuid import uuid4
 
 from flask import Flask, Response, g, request
 
-from service import logs
+from fhir_mappings.errors import Finding
+from service import base_urls, logs
 from service.auth import LOCAL
 from service.config import Config
-from service.errors import Forbidden
+from service.errors import Forbidden, Unauthorized
+from service.routes import addresses
 from service.routes.inbound import refuse_control_characters
 from service.routes.services import services
 
@@ -28,12 +30,15 @@ PUBLIC = frozenset(
     }
 )
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: They change nothing (https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1).
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def install(app: Flask) -> None:
     """Put the gate around all views of the app."""
     app.before_request(_begin)
     app.before_request(_check_host)
+    app.before_request(_check_origin)
     app.before_request(_identify)
     app.before_request(_check_query)
     app.after_request(_end)
@@ -66,16 +71,43 @@ def _begin() -> None:
 def _check_host() -> None:
     # A web page can point its own name at 127.0.0.1 and read what a browser here may read
     # (DNS rebinding); its requests still carry that name.
-    if services().verifier is None and not is_loopback(urlsplit(f"//{request.host}").hostname or ""):
+    if _is_for_this_machine() and not is_loopback(urlsplit(f"//{request.host}").hostname or ""):
         raise Forbidden("without authentication only requests to localhost are answered")
+
+
+def _is_for_this_machine() -> bool:
+    """Tell whether whoever is on this machine may do everything: nobody else can reach it."""
+    return services().verifier is None and services().config.public_url is None
+
+
+def _check_origin() -> None:
+    # A page of another origin may send a plain POST, with what the browser knows of us and without
+    # asking first; the browser says where it comes from.
+    if request.method in _SAFE_METHODS:
+        return
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site not in (None, "same-origin", "none"):
+        raise Forbidden("pages of another site may change nothing here")
+    # "null" is the origin of pages that have none, and is nobody's own. Where the browser itself compared
+    # the origins there is no need to; it knows better than we do behind a proxy.
+    if site != "same-origin" and origin is not None and not _is_own(origin):
+        raise Forbidden("pages of another origin may change nothing here")
+
+
+def _is_own(origin: str) -> bool:
+    asked, own = base_urls.parse(origin), addresses.own_origin()
+    return asked is not None and asked == own
 
 
 def _identify() -> None:
     verifier = services().verifier
-    if verifier is None:
+    if verifier is not None:
+        if request.endpoint not in PUBLIC:
+            g.principal = verifier.principal(request.headers.get("Authorization"))
+    elif _is_for_this_machine():
         g.principal = LOCAL
     elif request.endpoint not in PUBLIC:
-        g.principal = verifier.principal(request.headers.get("Authorization"))
+        raise Unauthorized([Finding("", "others reach this service, and no issuer of tokens is configured")])
 
 
 def _check_query() -> None:

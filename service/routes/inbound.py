@@ -10,8 +10,10 @@ from werkzeug.datastructures import MultiDict
 from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import JSONTextError
+from fhir_mappings.references import with_literals
 from service import schemas
 from service.errors import InvalidInput, PreconditionRequired, TooLarge, UnsupportedMedia
+from service.routes import addresses
 
 _TAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 # PostgreSQL can't hold NUL, and no identifier, status or date has a control character.
@@ -19,13 +21,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def json_body(*media_types: str) -> Any:
-    """Return the parsed body. Raises UnsupportedMedia, InvalidInput, and 413 where it is too large."""
+    """Return the parsed body; what it calls by our own address, it calls as we do here.
+
+    Raises UnsupportedMedia, InvalidInput, and 413 where it is too large.
+    """
     if request.mimetype not in (media_types or ("application/json",)):
         raise UnsupportedMedia(f"send {' or '.join(media_types or ('application/json',))} as Content-Type")
     if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise UnsupportedMedia("JSON is sent in UTF-8")
     try:
-        return exact_json.parse(_whole_body())
+        return with_literals(exact_json.parse(_whole_body()), addresses.as_ours)
     except JSONTextError as error:
         raise InvalidInput(Finding("", error.problem, "structure")) from None
 

@@ -19,7 +19,8 @@ _SCHEME = {
     "scheme": "bearer",
     "bearerFormat": "JWT",
     "description": "A JWT of the configured issuer. Its `scope` claim holds SMART scopes such as "
-    f"`system/*.cruds`, `user/Goal.rs` or `patient/*.read`, and `{SYNC}` for the synchronisation; "
+    f"`system/*.cruds`, `user/Goal.rs` or `patient/*.read`, and `{SYNC}` for the synchronisation, which "
+    "shows and changes what a record says to those alone whose scopes allow that; "
     "a `patient` claim confines it to that patient. Where no issuer is configured, the server listens "
     "on loopback only and asks for none.",
 }
@@ -75,6 +76,9 @@ def _scopes(path: str, method: str) -> list[str]:
     if path in _PUBLIC_PATHS or parts[-1] == "translate":
         return []
     resource_type = parts[1] if parts[0] == "fhir" else _NOUN_TYPES.get(parts[2])
+    if "{conflict_id}" in parts:
+        # Both sides are the record; which type it is, only the conflict says.
+        return [SYNC, "system/*.r" if method == "get" else "system/*.ru"]
     if resource_type is None:
         return [SYNC]
     if parts[-1] == "_search":

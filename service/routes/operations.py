@@ -2,7 +2,6 @@
 
 from flask import Response
 
-from service.errors import ServiceError
 from service.routes.blueprint import Noun
 from service.routes.outbound import answer
 from service.routes.services import services
@@ -21,16 +20,13 @@ def healthz() -> Response:
 
 @blueprint.route("/readyz")
 @blueprint.response(200, _STATE)
-@blueprint.alt_response(503, schema=_STATE, description="The database is missing or not migrated")
+@blueprint.alt_response(
+    503, schema=_STATE, description="The database is away, full, read only or not migrated"
+)
 def readyz() -> Response:
-    """Tell whether requests can be served: the database answers and has the expected schema"""
-    try:
-        current = services().database.is_current()
-    except ServiceError:
-        return answer({"status": "the database cannot be reached"}, 503)
-    if not current:
-        return answer({"status": "the database is not migrated; run: mainstay db upgrade"}, 503)
-    return answer({"status": "ok"})
+    """Tell whether requests can be served: the database has the expected schema, and can be written"""
+    problem = services().readiness.problem()
+    return answer({"status": problem or "ok"}, 503 if problem else 200)
 
 
 @blueprint.route("/metrics")

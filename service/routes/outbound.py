@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 from fhir_mappings import exact_json
+from service.routes import addresses
 
 JSON = "application/json"
 FHIR_JSON = "application/fhir+json"
@@ -37,11 +38,11 @@ def page(items: list[Any], next_after: str | None) -> Response:
     """Return a page of a list, with the link to the next one, if there is more."""
     body: dict[str, Any] = {"items": items}
     if next_after is not None:
-        body["next"] = next_url(after=next_after)
+        body["next"] = addresses.relative(next_url(after=next_after))
     return answer(body)
 
 
 def next_url(**changed: str) -> str:
-    """Return this request's path and query with other values; no host: a proxy may have another."""
+    """Return this request's path and query with other values."""
     kept = [(name, value) for name, value in request.args.items(multi=True) if name not in changed]
     return f"{request.path}?{urlencode([*kept, *changed.items()])}"

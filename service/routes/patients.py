@@ -7,7 +7,7 @@ from flask.views import MethodView
 
 from fhir_mappings.references import Name
 from service.chart import Patient
-from service.routes import access, described
+from service.routes import access, addresses, described
 from service.routes import synchronisation_told as sync_told
 from service.routes.blueprint import Noun
 from service.routes.outbound import answer, page
@@ -81,7 +81,7 @@ class Patients(MethodView):
         principal().require_everyone()
         identifiers = [_name(identifier) for identifier in body["identifiers"]]
         patient = chart().register_patient(identifiers, principal().actor, also=body["also"])
-        return answer(told(patient), 201, {"Location": f"/api/v1/patients/{patient.id}"})
+        return answer(told(patient), 201, {"Location": addresses.relative(f"/api/v1/patients/{patient.id}")})
 
 
 @blueprint.route("/<fhir_id:patient_id>")

@@ -56,7 +56,7 @@ class Questionnaires(MethodView):
         principal().require(_TYPE, "s")
         query["identifier"] = query["identifier"] and access.split_identifier(query["identifier"])
         query["questionnaire"] = query.pop("url")
-        found = chart().search(_TYPE, **query)
+        found = access.found(_TYPE, **query)
         return page([entry.tree for entry in found.entries], found.next_after)
 
     @blueprint.arguments(FHIRResource, example=EXAMPLE)

@@ -50,9 +50,8 @@ def record_blueprint(noun: str, record_type: str) -> Noun:
         def get(self, query: dict[str, Any]) -> Response:
             """List records, oldest first"""
             principal().require(type_, "s")
-            query["patient"] = access.listed_patient(query["patient"])
             query["identifier"] = query["identifier"] and access.split_identifier(query["identifier"])
-            found = chart().search(type_, **query)
+            found = access.found(type_, **query)
             return page([told(entry) for entry in found.entries], found.next_after)
 
         @blueprint.arguments(schema, example=described.EXAMPLES[record_type])
@@ -62,6 +61,7 @@ def record_blueprint(noun: str, record_type: str) -> Noun:
         def post(self, record: Record) -> Response:
             """Create a record"""
             principal().require(type_, "c")
+            access.require_id_given_here(record_type, record.id)
             tree = mapping.write(record)
             access.confine(tree)
             return created_once(tree, lambda entry: one(entry, 201), record.id)
@@ -80,12 +80,12 @@ def record_blueprint(noun: str, record_type: str) -> Noun:
         @blueprint.doc(parameters=[described.IF_MATCH])
         def put(self, record: Record, record_id: str) -> Response:
             """Change a record; elements of its resource that the record has no word for stay as they are"""
-            access.entry(type_, record_id, "u")
+            current = access.entry(type_, record_id, "u")
             if record.id not in (None, record_id):
                 raise InvalidInput(described.other_id(record_type))
             version = if_match(required=True)
             record = dataclasses.replace(record, id=record_id)
-            access.confine(mapping.write(record))
+            access.confine(mapping.write(record), current.tree)
             return one(chart().edit(record_id, record, principal().actor, if_version=version))
 
     @blueprint.route("/<fhir_id:record_id>/withdraw", methods=["POST"])

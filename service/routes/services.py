@@ -12,6 +12,7 @@ from service.chart import Chart, PatientRegister
 from service.config import Config
 from service.metrics import Metrics
 from service.store.database import Database
+from service.store.readiness import Readiness
 from service.sync.engine import Sync
 
 _KEY = "mainstay"
@@ -23,6 +24,7 @@ class Services:
 
     config: Config
     database: Database
+    readiness: Readiness
     chart: Chart
     register: PatientRegister
     sync: Sync

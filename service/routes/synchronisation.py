@@ -7,6 +7,7 @@ from flask.views import MethodView
 
 from fhir_mappings.errors import Finding
 from service import schemas
+from service.auth.scopes import Interaction
 from service.errors import InvalidInput
 from service.routes import access, described
 from service.routes import synchronisation_told as told
@@ -15,6 +16,7 @@ from service.routes.outbound import answer, page
 from service.routes.services import principal, sync
 from service.schemas.bodies import MovedDecisionSchema, ResolutionSchema, RunSchema
 from service.schemas.queries import ConflictQuery, ConnectionQuery, SyncQuery
+from service.sync.ledger import Conflict, Invalid, Status
 from service.sync.resolution import MovedDecision
 
 blueprint = Noun(
@@ -31,7 +33,7 @@ def status(query: dict[str, Any]) -> Response:
     principal().require_sync()
     query["patient"] = access.listed_patient(query["patient"])
     rows, next_after = sync().status(**query)
-    return page([told.status(row) for row in rows], next_after)
+    return page([told.status(row, _may_read(row)) for row in rows], next_after)
 
 
 @blueprint.route("/summary")
@@ -79,7 +81,8 @@ def invalid(query: dict[str, Any]) -> Response:
     """List what servers hold that is not valid R4; it is kept as it came, and never written"""
     principal().require_sync()
     principal().require_everyone()
-    return page([told.invalid(row) for row in sync().invalid(query["connection"])], None)
+    rows = sync().invalid(query["connection"])
+    return page([told.invalid(row, _may_read(row)) for row in rows], None)
 
 
 @blueprint.route("/conflicts")
@@ -91,7 +94,7 @@ def conflicts(query: dict[str, Any]) -> Response:
     principal().require_sync()
     principal().require_everyone()
     rows, next_after = sync().conflicts(**query)
-    return page([told.conflict(row) for row in rows], next_after)
+    return page([told.conflict(row, _may_read(row)) for row in rows], next_after)
 
 
 @blueprint.route("/conflicts/<fhir_id:conflict_id>")
@@ -99,9 +102,7 @@ def conflicts(query: dict[str, Any]) -> Response:
 @blueprint.refuses(404)
 def conflict(conflict_id: str) -> Response:
     """Read a conflict: both sides and what they had in common, as record and as FHIR"""
-    principal().require_sync()
-    principal().require_everyone()
-    return answer(told.conflict_whole(sync().conflict(conflict_id)))
+    return answer(told.conflict_whole(_conflict(conflict_id, "r")))
 
 
 @blueprint.route("/conflicts/<fhir_id:conflict_id>/resolution")
@@ -111,12 +112,11 @@ class Resolution(MethodView):
     @blueprint.refuses(404, 409, 412, 413, 415, 422)
     def post(self, body: dict[str, Any], conflict_id: str) -> Response:
         """Resolve a conflict: keep one side, or give the record that is to be"""
-        principal().require_sync()
-        principal().require_everyone()
+        found = _conflict(conflict_id, "r", "u")
         if ("keep" in body) == ("record" in body):
             raise InvalidInput(Finding("keep", "give either keep or a record"))
         record = schemas.load(body["record"]) if "record" in body else None
-        sync().resolve(conflict_id, body.get("keep", "here"), actor=principal().actor, record=record)
+        sync().resolve(found.id, body.get("keep", "here"), actor=principal().actor, record=record)
         return answer(told.conflict_whole(sync().conflict(conflict_id)))
 
 
@@ -142,3 +142,18 @@ def decide_moved(body: dict[str, Any], record_id: str) -> Response:
     decision = MovedDecision(body["decision"])
     sync().decide_moved(record_id, body["connection"], decision, principal().actor)
     return Response(status=204)
+
+
+def _conflict(conflict_id: str, *interactions: Interaction) -> Conflict:
+    """Return a conflict: both sides are the record, so the scopes for it are needed too."""
+    principal().require_sync()
+    principal().require_everyone()
+    found = sync().conflict(conflict_id)
+    for interaction in interactions:
+        principal().require(found.resource_type, interaction)
+    return found
+
+
+def _may_read(row: Status | Conflict | Invalid) -> bool:
+    """Tell whether whoever sees how a record stands may also see something of what it says."""
+    return principal().may(row.resource_type, "r")

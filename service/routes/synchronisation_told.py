@@ -8,10 +8,13 @@ from fhir_mappings.errors import MappingError
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.mappings import BY_RESOURCE_TYPE
 from service import schemas
+from service.sync import connection_rules
 
 _TEXT = {"type": "string"}
 _TEXT_OR_NONE = {"type": ["string", "null"]}
 _COUNT = {"type": "integer", "minimum": 0}
+#: Of fields that tell something of what a record says.
+_READERS = "null for a token that may not read records of the type"
 _COUNTS = {"type": "object", "additionalProperties": _COUNT}
 
 
@@ -32,7 +35,7 @@ STATUS = _object(
             "enum": ["pending", "synced", "unknown", "conflict", "moved", "held", "rejected", "unmatched"]
         },
         "reason": _TEXT_OR_NONE,
-        "outcome": {"type": ["object", "null"], "description": "The server's OperationOutcome."},
+        "outcome": {"type": ["object", "null"], "description": f"The server's OperationOutcome; {_READERS}."},
         "next_step": {**_TEXT_OR_NONE, "description": "What a person can do about it."},
         "sought": {"type": "array", "items": _SOUGHT, "description": "What was looked for there in vain."},
         "attempts": {"type": ["integer", "null"]},
@@ -93,7 +96,11 @@ CONFLICT = _object(
         "connection": _TEXT,
         "here_version": _COUNT,
         "server_version": _TEXT_OR_NONE,
-        "paths": {"type": "array", "items": _TEXT, "description": "What both sides changed."},
+        "paths": {
+            "type": ["array", "null"],
+            "items": _TEXT,
+            "description": f"What both sides changed; {_READERS}.",
+        },
         "opened_at": _TEXT,
         "resolved_at": _TEXT_OR_NONE,
         "resolution": _TEXT_OR_NONE,
@@ -130,7 +137,11 @@ INVALID = _object(
         "resource_type": _TEXT,
         "server_id": _TEXT,
         "server_version": _TEXT_OR_NONE,
-        "findings": {"type": "array", "items": {"type": "object"}},
+        "findings": {
+            "type": ["array", "null"],
+            "items": {"type": "object"},
+            "description": f"What is not valid; {_READERS}.",
+        },
         "seen_at": _TEXT,
     }
 )
@@ -149,8 +160,8 @@ def _fields(described: dict[str, Any], row: Any) -> dict[str, Any]:
     return {name: _plain(getattr(row, name)) for name in described["properties"]}
 
 
-def status(row: Any) -> dict[str, Any]:
-    return _fields(STATUS, row)
+def status(row: Any, may_read: bool) -> dict[str, Any]:
+    return _fields(STATUS, row) | ({} if may_read else {"outcome": None})
 
 
 def summary(counted: Any, missing: list[Any]) -> dict[str, Any]:
@@ -173,13 +184,15 @@ def report(done: Any) -> dict[str, Any]:
     return dataclasses.asdict(done)
 
 
-def conflict(row: Any) -> dict[str, Any]:
-    return _fields(CONFLICT, row)
+def conflict(row: Any, may_read: bool) -> dict[str, Any]:
+    return _fields(CONFLICT, row) | ({} if may_read else {"paths": None})
 
 
 def conflict_whole(row: Any) -> dict[str, Any]:
     """Return a conflict with all sides that there are."""
-    return conflict(row) | {name: side(getattr(row, name)) for name in ("base", "here", "there")}
+    return conflict(row, may_read=True) | {
+        name: side(getattr(row, name)) for name in ("base", "here", "there")
+    }
 
 
 def side(tree: Tree | None) -> dict[str, Any] | None:
@@ -199,12 +212,14 @@ def _record(tree: Tree) -> Tree | None:
 
 
 def check(asked: Any) -> dict[str, Any]:
-    return {**_fields(CHECK, asked), "writable": list(asked.writable)}
+    base_url = connection_rules.shown(asked.base_url)
+    return {**_fields(CHECK, asked), "base_url": base_url, "writable": list(asked.writable)}
 
 
-def invalid(row: Any) -> dict[str, Any]:
-    return _fields(INVALID, row)
+def invalid(row: Any, may_read: bool) -> dict[str, Any]:
+    return _fields(INVALID, row) | ({} if may_read else {"findings": None})
 
 
 def connection(row: Any) -> dict[str, Any]:
-    return {"name": row.name, "base_url": row.base_url, "authenticated": row.token_file is not None}
+    base_url = connection_rules.shown(row.base_url)
+    return {"name": row.name, "base_url": base_url, "authenticated": row.token_file is not None}

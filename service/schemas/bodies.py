@@ -1,11 +1,23 @@
 """Bodies that are no records: patients, connections, acts on the synchronisation, translation."""
 
-import re
 from typing import Any
 
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate
 
-_CONNECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+from service import base_urls
+from service.sync.connection_rules import BASE_URL_PROBLEM, NAME, NAME_PROBLEM
+
+
+def _name(text: str) -> None:
+    if NAME.fullmatch(text) is None:
+        raise ValidationError(NAME_PROBLEM)
+
+
+def _base_url(text: str) -> None:
+    if base_urls.parse(text) is None:
+        raise ValidationError(BASE_URL_PROBLEM)
+
+
 _WORD = validate.Length(min=1, max=500)
 
 
@@ -133,8 +145,8 @@ class NewConnectionSchema(StrictSchema):
     No token file here: who could name any file over HTTP could have it sent to a server of theirs.
     """
 
-    name = fields.String(required=True, validate=validate.Regexp(_CONNECTION_NAME))
-    base_url = fields.URL(required=True, schemes={"http", "https"}, require_tld=False)
+    name = fields.String(required=True, validate=_name, metadata={"pattern": f"^{NAME.pattern}$"})
+    base_url = fields.String(required=True, validate=_base_url, metadata={"format": "uri"})
 
 
 class FHIRResource(Schema):

@@ -11,10 +11,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from service.errors import Conflict, Unavailable
+from service.store import driver_errors
 from service.store.deployment import settle_identifier_system
 
 __all__ = ["Database", "Session"]
@@ -141,10 +143,14 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def _said_without_values() -> Iterator[None]:
-    # Drivers put the offending values into their messages; those may be a person's.
     try:
         yield
     except IntegrityError:
         raise Conflict("Somebody else stored the same at the same moment") from None
-    except OperationalError as error:
-        raise Unavailable("The database is busy or cannot be reached") from error
+    except PoolTimeoutError:
+        raise Unavailable(driver_errors.BUSY) from None
+    except DBAPIError as error:
+        refusal = driver_errors.refusal(error.orig)
+        if refusal is None:
+            raise
+        raise refusal from error

@@ -10,15 +10,21 @@ Used in the transaction of the create itself::
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from service.errors import Conflict
 from service.store.tables import IdempotencyKey
+
+#: How long a key is kept; nobody repeats a request later. Its answer holds a record, and goes with it.
+KEPT = timedelta(days=7)
+
+#: Old keys dropped whenever one is taken: more than come, so that what has gathered melts away.
+_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,10 @@ def begin(session: Session, key: Key, now: datetime) -> Answer | None:
     """Take a key, and return None; or return what was answered under it.
 
     Somebody who sends the same key at the same moment waits here until this transaction ends.
+    Drops some of the keys that are older than ``KEPT``, each of which counts as never used.
     Raises Conflict when the key was used for another request.
     """
+    forget(session, now - KEPT)
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     taken = session.scalar(
         insert(IdempotencyKey)
@@ -61,7 +69,16 @@ def begin(session: Session, key: Key, now: datetime) -> Answer | None:
     )
     if taken is not None:
         return None
-    row = session.get_one(IdempotencyKey, (key.principal, key.route, key.key))
+    row = session.get(
+        IdempotencyKey, (key.principal, key.route, key.key), with_for_update=True, populate_existing=True
+    )
+    if row is None:
+        # It was old, and somebody else dropped it a moment ago.
+        return begin(session, key, now)
+    if row.created_at < now - KEPT:
+        row.request_hash, row.created_at = key.request_hash, now
+        row.status = row.body = row.headers = None
+        return None
     if row.request_hash != key.request_hash:
         raise Conflict("This Idempotency-Key was used for another request")
     if row.status is None:
@@ -76,6 +93,15 @@ def finish(session: Session, key: Key, answer: Answer) -> None:
     session.flush()
 
 
-def forget(session: Session, before: datetime) -> None:
-    """Drop keys that are older than anybody repeats a request."""
-    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < before))
+def forget(session: Session, before: datetime, most: int = _AT_ONCE) -> None:
+    """Drop the oldest of the keys that were taken before a moment, but those that others are dropping."""
+    key = (IdempotencyKey.principal, IdempotencyKey.route, IdempotencyKey.key)
+    oldest = (
+        select(*key)
+        .where(IdempotencyKey.created_at < before)
+        .order_by(IdempotencyKey.created_at)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    if old := session.execute(oldest).all():
+        session.execute(delete(IdempotencyKey).where(tuple_(*key).in_([tuple(row) for row in old])))

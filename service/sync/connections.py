@@ -17,7 +17,7 @@ from service.fhir_client import FHIRClient
 from service.store.database import Database
 from service.store.tables import Connection as Row
 from service.store.tables import Record
-from service.sync import capabilities, outbox
+from service.sync import capabilities, connection_rules, outbox
 from service.sync.capabilities import Capabilities
 from service.sync.desk import TYPES
 
@@ -58,10 +58,20 @@ def named(session: Session, name: str) -> Connection:
     return _told(row)
 
 
-def add(session: Session, name: str, base_url: str, token_file: str | None, now: datetime) -> Connection:
-    """Declare a server; all that is kept here is to be brought there. Raises Conflict."""
+def add(
+    session: Session,
+    name: str,
+    base_url: str,
+    token_file: str | None,
+    now: datetime,
+    *,
+    by_settings: bool = False,
+) -> Connection:
+    """Declare a server; all that is kept here is to be brought there. Raises InvalidContent, Conflict."""
+    connection_rules.require_valid(name, base_url, by_settings=by_settings)
     base_url = base_url.rstrip("/")
-    if session.scalar(select(Row).where((Row.name == name) | (Row.base_url == base_url))):
+    rows = session.execute(select(Row.name, Row.base_url)).all()
+    if any(row.name == name or connection_rules.is_same(row.base_url, base_url) for row in rows):
         raise Conflict("A connection of that name or address is there already")
     row = Row(
         id=str(uuid.uuid4()),

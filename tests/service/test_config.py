@@ -20,6 +20,8 @@ def test_settings_are_read_from_the_environment() -> None:
             "MAINSTAY_SYNC_INTERVAL_SECONDS": "0.5",
             "MAINSTAY_FHIR_BASE_URL": "https://ehr.example/fhir",
             "MAINSTAY_FHIR_TOKEN_FILE": "/run/token",
+            "MAINSTAY_PUBLIC_URL": "https://mainstay.example/records",
+            "MAINSTAY_CONNECTION_ALLOWED_URLS": " https://ehr.example/fhir\n http://127.0.0.1:8090 ",
             "MAINSTAY_AUTH_ISSUER": "https://issuer.example",
             "MAINSTAY_AUTH_AUDIENCE": "mainstay",
             "MAINSTAY_AUTH_JWKS_URL": "https://issuer.example/keys",
@@ -30,6 +32,8 @@ def test_settings_are_read_from_the_environment() -> None:
     assert (config.port, config.sync_interval_seconds) == (0, 0.5)
     assert config.requires_token
     assert config.log_format == "json"
+    assert config.public_url == "https://mainstay.example/records"
+    assert config.connection_allowed_urls == ("https://ehr.example/fhir", "http://127.0.0.1:8090")
 
 
 @pytest.mark.parametrize(
@@ -52,6 +56,11 @@ def test_settings_are_read_from_the_environment() -> None:
         ("MAINSTAY_FHIR_BASE_URL", "https://ehr.example:port/fhir"),
         ("MAINSTAY_FHIR_BASE_URL", "https://ehr.example/fhir?x=1"),
         ("MAINSTAY_FHIR_TOKEN_FILE", "token"),
+        ("MAINSTAY_PUBLIC_URL", "mainstay.example"),
+        ("MAINSTAY_PUBLIC_URL", "https://mainstay.example/?a=b"),
+        ("MAINSTAY_CONNECTION_ALLOWED_URLS", "https://ehr.example https://seeded:word@ehr.example"),
+        ("MAINSTAY_CONNECTION_ALLOWED_URLS", "https://ehr.example/fhir,https://other.example"),
+        ("MAINSTAY_CONNECTION_ALLOWED_URLS", "*"),
         ("MAINSTAY_AUTH_ISSUER", "https://issuer.example"),
         ("MAINSTAY_AUTH_JWKS_URL", "issuer.example"),
         ("MAINSTAY_LOG_LEVEL", "LOUD"),

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from service.fhir_answers import Cause, NotSent, Unknown
-from service.fhir_transport import Reply, Session, Transport
+from service.fhir_transport import Reply, Transport
+from service.timed_session import TimedSession
 from tests.raw_server import Answer, RawServer, byte_by_byte, dripping, raw_server, reply, silent
 
 BODY = b'{"resourceType":"Goal","id":"1"}'
@@ -75,7 +76,7 @@ def test_each_answer_has_its_own_time() -> None:
             connection.sendall(kept_open[40:])
             more = connection.recv(65536)
 
-    with raw_server(answer_each) as server, Session() as session:
+    with raw_server(answer_each) as server, TimedSession() as session:
         one = Transport(server.base_url, None, 0.5, session, 1_000_000)
         outcomes = [one.send("GET", "/Goal/1", headers={}) for _ in range(5)]
     assert len(server.requests) == 1
@@ -100,7 +101,7 @@ def test_each_answer_has_its_own_time() -> None:
     ],
 )
 @pytest.mark.parametrize("status", [b"200 OK", b"302 Found", b"308 Permanent Redirect"])
-@pytest.mark.parametrize("session", [Session, requests.Session], ids=["ours", "handed in"])
+@pytest.mark.parametrize("session", [TimedSession, requests.Session], ids=["ours", "handed in"])
 def test_odd_headers_are_an_outcome(header: bytes, status: bytes, session: type[requests.Session]) -> None:
     with raw_server(reply(BODY, header, status=status)) as server:
         one = Transport(server.base_url, None, 20.0, session(), 1_000_000)
@@ -265,7 +266,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def over_tls(port: int, trusted: Path | None = None) -> Reply | NotSent | Unknown:
-    session = Session()
+    session = TimedSession()
     session.trust_env = False  # the machine may have an authority of its own
     session.verify = True if trusted is None else str(trusted)
     one = Transport(f"https://127.0.0.1:{port}/fhir", None, 20.0, session, 1_000_000)

@@ -18,6 +18,7 @@ from service.fhir_client import FHIRClient
 from service.sandbox.server import running
 from tests.databases import opened
 from tests.service.cli.running import EXAMPLES, ROOT, Ended, mainstay
+from tests.service.store.full import no_larger_files
 
 PATIENT = ROOT / "examples" / "patient" / "patient.json"
 QUESTIONNAIRES = sorted((ROOT / "service" / "content" / "questionnaires").glob("*.json"))
@@ -231,6 +232,7 @@ def test_the_doctor_finds_nothing_where_all_is_well(connected: Run) -> None:
         ({"MAINSTAY_PORT": "many"}, "MAINSTAY_PORT"),
         ({"MAINSTAY_DATABASE_URL": "mysql://x"}, "MAINSTAY_DATABASE_URL"),
         ({"MAINSTAY_HOST": "0.0.0.0"}, "MAINSTAY_AUTH_ISSUER"),
+        ({"MAINSTAY_PUBLIC_URL": "https://mainstay.example"}, "401"),
         ({}, "mainstay db upgrade"),
     ],
 )
@@ -239,6 +241,17 @@ def test_the_doctor_says_what_is_wrong(tmp_path: Path, settings: dict[str, str],
     examined = mainstay("doctor", "--json", env=env)
     assert examined.code == 1
     assert said in " ".join(line["to_do"] for line in examined.lines if not line["ok"])
+
+
+def test_the_doctor_finds_a_disk_that_takes_no_more(tmp_path: Path) -> None:
+    env = {"MAINSTAY_DATABASE_URL": f"sqlite:///{tmp_path}/x.db"}
+    assert mainstay("db", "upgrade", env=env).code == 0
+    with no_larger_files(100_000):
+        examined = mainstay("doctor", "--json", env=env)
+    assert examined.code == 1
+    (line,) = (line for line in examined.lines if not line["ok"])
+    assert "disk of the database reports an error" in line["seen"]
+    assert mainstay("doctor", "--json", env=env).code == 0
 
 
 def test_without_authentication_no_other_address_is_served(tmp_path: Path) -> None:

@@ -78,10 +78,69 @@ def _retry(world):
     return {"path_parameters": {"record_id": created["id"]}}
 
 
+def _somebody(world, number):
+    """Our id of a patient of the request's own, who is called by that number."""
+    return world.api.register(f"{number}-{world.created('Goal')['id']}")
+
+
+def _named(world, patient_id):
+    return world.api.get(f"/api/v1/patients/{patient_id}").json["identifiers"][0]
+
+
+def _with_identifier(world):
+    patient_id = _somebody(world, 1)
+    second = {"system": "urn:second", "value": patient_id}
+    assert world.api.post(f"/api/v1/patients/{patient_id}/identifiers", second).status == 200
+    return {"path_parameters": {"patient_id": patient_id}, "body": second}
+
+
+def _correct(world):
+    patient_id = _somebody(world, 2)
+    wrong = _named(world, patient_id)
+    body = {"identifier": wrong, "corrected": {**wrong, "value": f"{wrong['value']}-mended"}}
+    return {"path_parameters": {"patient_id": patient_id}, "body": body}
+
+
+def _merge(world):
+    return {"path_parameters": {"patient_id": _somebody(world, 3)}, "body": {"into": _somebody(world, 4)}}
+
+
+def _unmerge(world):
+    merge = _merge(world)
+    patient_id = merge["path_parameters"]["patient_id"]
+    assert world.api.post(f"/api/v1/patients/{patient_id}/merge", merge["body"]).status == 200
+    return {"path_parameters": {"patient_id": patient_id}}
+
+
+def _match(world):
+    patient_id = _somebody(world, 5)
+    there = {"resourceType": "Patient", "identifier": [_named(world, patient_id)]}
+    server_id = world.there.post("/fhir/Patient", there).json["id"]
+    return {
+        "path_parameters": {"patient_id": patient_id},
+        "body": {"connection": "clinic", "server_id": server_id},
+    }
+
+
 REQUESTS = {
     "GET /api/v1/patients": lambda world: {"query": {"identifier": "{system}|{value}".format(**IDENTIFIER)}},
     "POST /api/v1/patients": lambda world: {"body": {"identifiers": [{"system": "s", "value": "v"}]}},
     "GET /api/v1/patients/{patient_id}": lambda world: {"path_parameters": {"patient_id": world.patient}},
+    "GET /api/v1/patients/{patient_id}/history": lambda world: {
+        "path_parameters": {"patient_id": world.patient}
+    },
+    "POST /api/v1/patients/{patient_id}/identifiers": lambda world: {
+        "path_parameters": {"patient_id": _somebody(world, 0)},
+        "body": {"system": "urn:more", "value": world.created("Goal")["id"]},
+    },
+    "POST /api/v1/patients/{patient_id}/identifiers/correct": _correct,
+    "POST /api/v1/patients/{patient_id}/identifiers/remove": _with_identifier,
+    "POST /api/v1/patients/{patient_id}/merge": _merge,
+    "POST /api/v1/patients/{patient_id}/unmerge": _unmerge,
+    "GET /api/v1/patients/{patient_id}/matches": lambda world: {
+        "path_parameters": {"patient_id": world.patient}
+    },
+    "POST /api/v1/patients/{patient_id}/matches": _match,
     "POST /api/v1/translate": lambda world: {"body": {"resource": world.resource("Goal")}},
     "GET /api/v1/sync/status": lambda world: {"query": {"connection": "clinic", "state": "pending"}},
     "GET /api/v1/sync/summary": lambda world: {"query": {"connection": "clinic"}},
@@ -93,6 +152,11 @@ REQUESTS = {
     "POST /api/v1/sync/conflicts/{conflict_id}/resolution": lambda world: {
         **_conflict(world),
         "body": {"keep": "there"},
+    },
+    "GET /api/v1/sync/moved": _plain,
+    "POST /api/v1/sync/moved/{record_id}/decision": lambda world: {
+        "path_parameters": {"record_id": world.moved()},
+        "body": {"connection": "clinic", "decision": "let-go"},
     },
     "GET /api/v1/connections": _plain,
     "POST /api/v1/connections": lambda world: {

@@ -244,6 +244,17 @@ def test_a_search_names_every_wrong_parameter_at_once(api):
         ({"Accept": "application/fhir+json"}, "", 200),
         ({"Accept": "application/json"}, "", 200),
         ({"Accept": "*/*"}, "", 200),
+        ({"Accept": "application/*"}, "", 200),
+        ({"Accept": "application/fhir+json; fhirVersion=4.0"}, "", 200),
+        ({"Accept": 'application/json;FHIRVERSION="4.0";q=0.5, text/html'}, "", 200),
+        ({"Accept": "application/fhir+json; charset=utf-8"}, "", 200),
+        ({"Accept": "application/fhir+json; fhirVersion=3.0, application/json; fhirVersion=4.0"}, "", 200),
+        ({"Accept": "application/fhir+json; fhirVersion=3.0"}, "", 406),
+        ({"Accept": "application/fhir+json; fhirVersion=5.0, text/html"}, "", 406),
+        ({"Accept": "application/fhir+json; fhirVersion=4.0; q=0"}, "", 406),
+        ({"Accept": "application/fhir+xml; fhirVersion=4.0"}, "", 406),
+        ({}, "?_format=application/fhir%2Bjson;%20fhirVersion=4.0", 200),
+        ({}, "?_format=application/fhir%2Bjson;%20fhirVersion=5.0", 406),
         ({"Accept": "application/fhir+xml"}, "", 406),
         ({"Accept": "application/fhir+xml, */*;q=0.1"}, "", 200),
         ({"Accept": "text/html"}, "?_format=json", 200),
@@ -253,6 +264,19 @@ def test_a_search_names_every_wrong_parameter_at_once(api):
 )
 def test_json_is_the_format(api, headers, query, status):
     assert api.get(f"/fhir/metadata{query}", **headers).status == status
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/fhir+json; fhirVersion=4.0", 201),
+        ("application/fhir+json; fhirVersion=4.0; charset=UTF-8", 201),
+        ("application/json; fhirVersion=3.0", 415),
+        ("application/fhir+json; fhirVersion=5.0", 415),
+    ],
+)
+def test_a_resource_of_another_version_of_fhir_is_not_read(api, patient, content_type, status):
+    assert api.post("/fhir/Goal", fhir_goal(patient), Content_Type=content_type).status == status
 
 
 def test_nothing_is_deleted_and_the_answer_says_what_to_do_instead(api, patient):

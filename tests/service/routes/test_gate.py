@@ -5,6 +5,7 @@ import pytest
 from service.app import create_app, require_safe_binding
 from service.config import Config
 from tests.service.routes.api import GUARDED, Api, fhir_goal, goal, token
+from tests.service.store.full import fill
 
 EVERYTHING = "system/*.cruds mainstay/sync"
 
@@ -209,6 +210,18 @@ def test_readiness_tells_what_is_missing(api, tmp_path, clock):
     assert Api(nowhere).get("/readyz").status == 503
     assert Api(nowhere).get("/healthz").status == 200
     assert "mainstay_database_up 0.0" in Api(nowhere).get("/metrics").text
+
+
+def test_a_full_database_is_told_so_and_does_not_call_itself_ready(app, api, database):
+    patient = api.register()
+    fill(database)
+    refused = api.post("/api/v1/goals", goal(patient, why_it_matters="x" * 300_000))
+    assert refused.status == 507, refused
+    assert refused.json["issue"][0]["diagnostics"] == "The disk of the database is full"
+    ready = api.get("/readyz")
+    assert (ready.status, "full" in ready.json["status"]) == (503, True)
+    assert api.get("/healthz").status == 200
+    assert api.get("/api/v1/goals").status == 200
 
 
 def test_metrics_count_requests_by_route_and_records_by_state(app, api):

@@ -1,8 +1,11 @@
 """The synchronisation as people and programs see and drive it over HTTP."""
 
 import pytest
+from sqlalchemy import update
 
 from service.sandbox import create_sandbox
+from service.store.tables import Link
+from tests.service.routes.api import Api, token
 from tests.service.routes.live import served
 from tests.service.routes.world import World
 
@@ -96,7 +99,7 @@ def test_a_resolution_that_says_not_one_thing_is_refused(world, body):
 
 
 def test_a_connection_tells_what_its_server_can_do_and_never_its_token(world):
-    connection = {"name": "clinic", "base_url": "http://localhost/x"}
+    connection = {"name": "clinic", "base_url": "http://127.0.0.1:9/x"}
     assert world.api.post("/api/v1/connections", connection).status == 409
     wrong = world.api.post("/api/v1/connections", {"name": "Ä", "base_url": "ftp://x"})
     assert wrong.paths == ["name", "base_url"]
@@ -107,3 +110,68 @@ def test_a_connection_tells_what_its_server_can_do_and_never_its_token(world):
     check = world.api.post("/api/v1/connections/clinic/check").json
     assert (check["problem"], "Goal" in check["writable"]) == (None, True)
     assert world.api.get("/api/v1/connections/none").status == 404
+
+
+SEEDED = ("Changed here", "Changed there", "Walk to the lake and back")
+
+
+def scoped(world, scope):
+    """Somebody else at the same service, with these scopes."""
+    return Api(world.app, token(scope=scope))
+
+
+def shows_content(answer):
+    return any(word in answer.text for word in SEEDED)
+
+
+@pytest.mark.parametrize(
+    ("scope", "read", "resolved"),
+    [
+        ("mainstay/sync", 403, 403),
+        ("mainstay/sync system/CarePlan.cruds", 403, 403),
+        ("mainstay/sync system/Goal.s", 403, 403),
+        ("mainstay/sync system/Goal.u", 403, 403),
+        ("mainstay/sync system/Goal.write", 403, 403),
+        ("mainstay/sync patient/*.cruds", 403, 403),
+        ("system/*.cruds", 403, 403),
+        ("mainstay/sync system/Goal.r", 200, 403),
+        ("mainstay/sync user/Goal.read", 200, 403),
+        ("mainstay/sync system/Goal.ru", 200, 200),
+    ],
+)
+def test_a_conflict_is_shown_and_decided_by_those_who_may_read_and_change_the_record(
+    world, scope, read, resolved
+):
+    conflict_id = world.conflict()
+    api, path = scoped(world, scope), f"/api/v1/sync/conflicts/{conflict_id}"
+    shown = api.get(path)
+    assert (shown.status, shows_content(shown)) == (read, read == 200)
+    whole = world.api.get(path).json["here"]["record"]
+    for body in ({"keep": "there"}, {"record": {**whole, "statement": "Written"}}):
+        decided = api.post(f"{path}/resolution", body)
+        if resolved == 403:
+            assert (decided.status, shows_content(decided)) == (403, False)
+    goal = world.api.get(f"/api/v1/goals/{world.api.get(path).json['record_id']}").json
+    assert goal["statement"] == ("Changed here" if resolved == 403 else "Changed there")
+
+
+def test_who_may_read_no_records_sees_how_they_stand_and_nothing_of_what_they_say(world, database):
+    world.conflict()
+    (patient,) = world.there.get("/fhir/Patient").json["entry"]
+    subject = {"reference": f"Patient/{patient['resource']['id']}"}
+    not_valid = {"resourceType": "Goal", "lifecycleStatus": "active", "subject": subject}
+    assert world.there.post("/fhir/Goal", not_valid).status == 201
+    world.run()
+    with database.begin() as session:
+        session.execute(update(Link).values(outcome='{"resourceType":"OperationOutcome","text":"SEEDED"}'))
+    blind, reader = scoped(world, "mainstay/sync"), scoped(world, "mainstay/sync system/Goal.r")
+    for path, hidden in (
+        ("/api/v1/sync/conflicts", "paths"),
+        ("/api/v1/sync/status", "outcome"),
+        ("/api/v1/sync/invalid", "findings"),
+    ):
+        rows, seen = blind.get(path).json["items"], reader.get(path).json["items"]
+        assert seen
+        assert all(row[hidden] for row in seen), path
+        assert rows == [row | {hidden: None} for row in seen]
+    assert blind.post("/api/v1/sync/run", {}).status == 200

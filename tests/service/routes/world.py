@@ -17,7 +17,8 @@ class World:
 
     def __init__(self, database, sandbox, sandbox_url):
         clock = Clock()
-        self.app = create_app(Config(**GUARDED), database=database, clock=clock, fetch_keys=published_keys)
+        config = Config(**GUARDED, connection_allowed_urls=(sandbox_url, "http://127.0.0.1:9"))
+        self.app = create_app(config, database=database, clock=clock, fetch_keys=published_keys)
         self.bearer = token()
         self.api = Api(self.app, self.bearer)
         self.there = Api(sandbox)
@@ -72,15 +73,25 @@ class World:
 
     def conflict(self):
         """The id of a new conflict: the same goal changed here and there."""
+        goal = self._changed_on_both_sides(lambda copy: {**copy, "description": {"text": "Changed there"}})
+        conflicts = self.api.get("/api/v1/sync/conflicts?limit=200").json["items"]
+        return next(conflict["id"] for conflict in conflicts if conflict["record_id"] == goal["id"])
+
+    def moved(self):
+        """The id of a record whose copy is somebody else's there by now."""
+        somebody = self.there.post("/fhir/Patient", {"resourceType": "Patient"}).json["id"]
+        subject = {"reference": f"Patient/{somebody}"}
+        return self._changed_on_both_sides(lambda copy: {**copy, "subject": subject})["id"]
+
+    def _changed_on_both_sides(self, changed):
+        """A goal that was changed here, and there before we could send it."""
         goal = self.created("Goal")
         self.run()
         rows = self.api.get(f"/api/v1/sync/status?patient={self.patient}&limit=200").json["items"]
         server_id = next(row["server_id"] for row in rows if row["record_id"] == goal["id"])
         copy = self.there.get(f"/fhir/Goal/{server_id}").json
-        changed = {**copy, "description": {"text": "Changed there"}}
-        assert self.there.put(f"/fhir/Goal/{server_id}", changed).status == 200
+        assert self.there.put(f"/fhir/Goal/{server_id}", changed(copy)).status == 200
         here = {**goal, "description": {"text": "Changed here"}}
         assert self.api.put(f"/fhir/Goal/{goal['id']}", here, If_Match='W/"1"').status == 200
         self.run()
-        conflicts = self.api.get("/api/v1/sync/conflicts?limit=200").json["items"]
-        return next(conflict["id"] for conflict in conflicts if conflict["record_id"] == goal["id"])
+        return goal

@@ -1,8 +1,10 @@
 """The same key again gets the same answer, and never another record."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from service.chart import Chart
 from service.errors import Conflict
@@ -11,7 +13,7 @@ from service.store.database import Database
 from service.store.idempotency import Answer, Key
 from tests import builders
 from tests.clock import START
-from tests.databases import patient
+from tests.databases import contents, opened, patient
 
 KEY = Key("nurse", "goals", "k-1", "hash")
 ANSWER = Answer(201, '{"value":7.50}', {"Location": "/goals/1", "ETag": 'W/"1"'})
@@ -65,9 +67,48 @@ def test_a_create_that_fails_leaves_its_key_free(database: Database, chart: Char
     assert answered(database) is None
 
 
-def test_old_keys_are_forgotten(database: Database) -> None:
-    answered(database)
-    for before, known in ((START, ANSWER), (START + timedelta(days=1), None)):
-        with database.begin() as session:
-            idempotency.forget(session, before)
-        assert answered(database) == known
+def keys_kept(database: Database) -> int:
+    return len(contents(database)["idempotency_keys"])
+
+
+def answered_at(database: Database, name: str, now: datetime, request_hash: str = "hash") -> Answer | None:
+    """Ask under a key at a moment, and answer if it is new."""
+    key = Key("nurse", "goals", name, request_hash)
+    with database.begin() as session:
+        known = idempotency.begin(session, key, now)
+        if known is None:
+            idempotency.finish(session, key, ANSWER)
+        return known
+
+
+def test_a_key_is_remembered_for_seven_days_and_no_longer(database: Database) -> None:
+    assert answered_at(database, "k", START) is None
+    assert answered_at(database, "k", START + timedelta(days=7)) == ANSWER
+    assert answered_at(database, "k", START + timedelta(days=7, seconds=1), "another hash") is None
+    assert answered_at(database, "k", START + timedelta(days=8), "another hash") == ANSWER
+
+
+def test_a_key_that_is_too_old_counts_for_nothing_also_before_it_is_dropped(database: Database) -> None:
+    for number in range(130):
+        answered_at(database, f"k-{number:03}", START + timedelta(seconds=number))
+    later = START + timedelta(days=8)
+    assert answered_at(database, "k-129", later, "another hash") is None
+    assert answered_at(database, "k-129", later, "another hash") == ANSWER
+
+
+def test_old_keys_go_some_at_a_time_as_others_come(database: Database) -> None:
+    for number in range(230):
+        answered_at(database, f"old-{number}", START)
+    assert keys_kept(database) == 230
+    kept = []
+    for number in range(4):
+        answered_at(database, f"new-{number}", START + timedelta(days=8))
+        kept.append(keys_kept(database))
+    assert kept == [131, 32, 3, 4]
+
+
+def test_looking_for_old_keys_reads_an_index(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path / 'x.db'}") as database, database.read() as session:
+        asked = "SELECT key FROM idempotency_keys WHERE created_at < 'x' ORDER BY created_at LIMIT 100"
+        (plan,) = session.execute(text(f"EXPLAIN QUERY PLAN {asked}")).all()
+        assert "ix_idempotency_keys_created_at" in str(plan)
