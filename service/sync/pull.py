@@ -36,12 +36,15 @@ class Pull:
         self._match()
         with self._desk.database.read() as session:
             patients = match_rows.matched_patients(session, self._desk.connection_id)
+            doubtful = match_rows.matched_patients(session, self._desk.connection_id, is_stale=True)
             marks = _watermarks(session, self._desk.connection_id)
         fresh = [server_id for server_id in patients if f"Patient/{server_id}" not in marks]
+        # Nothing is read of those who could not be looked for anew; what they miss is read as a whole later.
+        self._unsettled |= set(doubtful.values())
         try:
             self._read_all(patients, marks, fresh)
         finally:
-            self._read_again(patients)
+            self._read_again(patients | doubtful)
 
     def _read_all(self, patients: Mapping[str, str], marks: Mapping[str, str], fresh: list[str]) -> None:
         for some in chunked(fresh):
@@ -58,7 +61,7 @@ class Pull:
                     self._snapshot(resource_type, some, patients)
 
     def _match(self) -> None:
-        """Look for patients that were not looked for yet, or long ago without success."""
+        """Look for patients who are new, have other identifiers by now, or were not found long ago."""
         with self._desk.database.read() as session:
             wanted = _unlinked(session, self._desk.connection_id, self._desk.clock() - RECHECK)
         for some in chunked(wanted):
@@ -203,6 +206,7 @@ def _unlinked(session: Session, connection_id: str, checked_before: datetime) ->
                 Patient.merged_into.is_(None),
                 or_(
                     link.patient_id.is_(None),
+                    (link.state == match_rows.MATCHED) & link.is_stale,
                     (link.state != match_rows.MATCHED) & (link.checked_at <= checked_before),
                 ),
             )

@@ -7,21 +7,21 @@ from sqlalchemy.orm import Session
 
 from fhir_mappings.exact_json import Tree
 from service.chart.ownership import named_patients
-from service.fhir_answers import Failure
+from service.fhir_answers import Failure, Refused
 from service.store.deployment import identifier_system
 from service.store.tables import Version
-from service.sync import links, outbox
+from service.sync import links, outbox, plan
 from service.sync.desk import TYPES, Desk
 from service.sync.links import Job
 from service.sync.match import Match
 from service.sync.order import in_order
-from service.sync.plan import Method
+from service.sync.plan import Method, Next, Step
 from service.sync.project import Addresses, Logical, Wanted, named, wanted
 from service.sync.reasons import Reason, State
 from service.sync.reference_match import FOUND_BY_IDENTIFIER
 from service.sync.resolving import Resolver
 from service.sync.sending import Sender
-from service.sync.verdict import Book, Verdict, When
+from service.sync.verdict import Book, Verdict, When, after_failure
 
 #: How many bundles' worth of rows are leased and put in order at once.
 WINDOW = 10
@@ -120,11 +120,21 @@ class Push:
         subjects = {job.patient_id for job in jobs if job.patient_id}
         referred = {address.partition("/") for job in jobs for address in job.references}
         named_too = {patient_id for kind, _, patient_id in referred if kind == "Patient"}
-        people = self._desk.matcher().patients(subjects | named_too | set(registered.values()))
-        if isinstance(people, dict):
+        matcher = self._desk.matcher()
+        people = matcher.patients(subjects | named_too | set(registered.values()))
+        if not isinstance(people, dict):
+            self._pause(jobs, plan.next_step(Method.SEARCH, people).reason or Reason.NOT_FHIR, people)
+        elif matcher.shows_nobody(people.values()):
+            self._pause(jobs, Reason.PATIENT_NOT_READABLE_THERE, Refused(403))
+        else:
             return people
-        self._put_off(jobs, Method.SEARCH, people)
         return None
+
+    def _pause(self, jobs: list[Job], reason: Reason, failure: Failure) -> None:
+        """Put off what keeps us from all Patients: the connection's problem, and no fault of a record's."""
+        self._desk.report.problem = reason
+        following = Next(Step.RETRY, reason, pause=True)
+        self._book.settle(after_failure(job, following, failure) for job in jobs)
 
     def _of_matched_patients(self, jobs: list[Job], people: Mapping[str, Match]) -> list[Job]:
         """Leave out what is about a patient who is not matched, or could not be verified just now."""
@@ -176,10 +186,15 @@ class Push:
     ) -> Addresses:
         logical = {one: f"{one[1][0]}/{match.server_id}" for one, match in names.items() if match.server_id}
         references = {reference for job in jobs for reference in job.references}
-        references |= {job.local for job in jobs} | {f"Patient/{job.patient_id}" for job in jobs}
-        nobody = {f"Patient/{patient_id}" for patient_id, match in people.items() if not match.server_id}
+        references |= {job.local for job in jobs}
         with self._desk.database.read() as session:
-            there = links.addresses(session, self._desk.connection_id, references - nobody)
+            there = links.addresses(session, self._desk.connection_id, references)
+        # People are where they were just found to be, whatever has been written down since.
+        there |= {
+            f"Patient/{patient_id}": f"Patient/{match.server_id}"
+            for patient_id, match in people.items()
+            if match.server_id
+        }
         return Addresses(self._desk.base_url, there, logical)
 
     def _certain(self, jobs: list[Job], resolver: Resolver) -> list[Job]:

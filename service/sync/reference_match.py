@@ -15,8 +15,10 @@ from service.fhir_answers import Failure, Found
 from service.fhir_client import FHIRClient
 from service.store.database import Database
 from service.store.tables import ReferenceLink
-from service.sync.identifiers import any_of, chunked
+from service.sync import plan
+from service.sync.identifiers import any_of, carried, chunked, spellings
 from service.sync.match import Match, MatchRules
+from service.sync.plan import Method
 from service.sync.project import OWNER_ELEMENT, Logical, Wanted
 from service.sync.reasons import Reason
 from service.sync.subject_policy import About
@@ -49,16 +51,21 @@ class ReferenceMatcher:
             known = _believed(session, self.connection_id, names, now - self.rules.references_for, now)
         missing = sorted(one for one in names if one not in known)
         matches: dict[Wanted, Match] = {}
+        waiting: dict[Wanted, Match] = {}
         for resource_type in sorted({name[0] for _, name in missing}):
             mine = [one for one in missing if one[1][0] == resource_type]
-            found = self._found(resource_type, mine)
+            found = self._found(resource_type, sorted({name for _, name in mine}))
             if not isinstance(found, dict):
                 return found
-            owners = self._owners(resource_type, [hit for hits in found.values() for hit in hits], patients)
+            hits = {name: some for name, some in found.items() if isinstance(some, list)}
+            owners = self._owners(resource_type, [hit for some in hits.values() for hit in some], patients)
             for one in mine:
-                matches[one] = _only(one, found.get(one[1], []), owners)
+                if one[1] in hits:
+                    matches[one] = _only(one, hits[one[1]], owners)
+                else:
+                    waiting[one] = _unasked(one[1], found[one[1]])
         self._keep(matches, now)
-        return known | matches
+        return known | matches | waiting
 
     def expire(self, names: Iterable[Wanted], checked_before: datetime) -> bool:
         """Have matches asked for again that were made before a moment; tell whether there were any."""
@@ -82,18 +89,41 @@ class ReferenceMatcher:
                 expired = expired or result.rowcount > 0
         return expired
 
-    def _found(self, resource_type: str, names: Collection[Wanted]) -> dict[Logical, list[Tree]] | Failure:
-        """Search for identifiers; return all that carry each."""
-        found: dict[Logical, list[Tree]] = {}
-        for chunk in chunked(sorted({name for _, name in names})):
-            pairs = [(system, value) for _, system, value in chunk]
-            result = self.client.search(resource_type, {"identifier": any_of(pairs), "_count": "200"})
-            if not isinstance(result, Found):
+    def _found(
+        self, resource_type: str, names: list[Logical]
+    ) -> dict[Logical, list[Tree] | Failure] | Failure:
+        """Search for identifiers; return all that carry each, or why that cannot be told."""
+        found: dict[Logical, list[Tree] | Failure] = {}
+        for chunk in chunked(names):
+            result = self._search(resource_type, chunk)
+            if isinstance(result, Found):
+                found |= {name: self._carriers(result.resources, name) for name in chunk}
+            elif plan.next_step(Method.SEARCH, result).pause:
                 return result
-            for resource in result.resources:
-                for system, value in names_of(resource):
-                    found.setdefault((resource_type, system, value), []).append(resource)
+            elif len(chunk) == 1:
+                found[chunk[0]] = result
+            else:
+                # It may be one of them with which the server has a problem; the others are not to wait.
+                for name in chunk:
+                    alone = self._found(resource_type, [name])
+                    if not isinstance(alone, dict):
+                        return alone
+                    found |= alone
         return found
+
+    def _search(self, resource_type: str, names: Iterable[Logical]) -> Found | Failure:
+        asked = {
+            spelling
+            for _, system, value in names
+            for spelling in spellings((system, value), self.rules.same_systems)
+        }
+        return self.client.search(resource_type, {"identifier": any_of(sorted(asked)), "_count": "200"})
+
+    def _carriers(self, resources: Iterable[Tree], name: Logical) -> list[Tree]:
+        _, system, value = name
+        return [
+            one for one in resources if carried(names_of(one), [(system, value)], self.rules.same_systems)
+        ]
 
     def _owners(
         self, resource_type: str, hits: Iterable[Tree], patients: Mapping[str, str]
@@ -136,6 +166,11 @@ class ReferenceMatcher:
             session.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
 
 
+def _unasked(name: Logical, failure: Any) -> Match:
+    reason = plan.next_step(Method.SEARCH, failure).reason or Reason.REFUSED
+    return Match(reason=reason, waits=True, sought=(name,))
+
+
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -143,8 +178,10 @@ def _only(one: Wanted, hits: list[Tree], owners: Mapping[str, str] | None) -> Ma
     """Return the one hit there is; of what is a patient's, the one that is this patient's."""
     theirs = hits if owners is None else [hit for hit in hits if owners.get(hit["id"]) == one[0]]
     ids = {hit["id"] for hit in theirs}
-    if len(ids) == 1:
-        return Match(ids.pop())
+    # Of several, who is not in use any more is not meant: a duplicate that was merged, an old role.
+    in_use = {hit["id"] for hit in theirs if hit.get("active") is not False}
+    if len(ids) == 1 or len(in_use) == 1:
+        return Match(min(in_use or ids))
     if ids:
         return Match(reason=Reason.SEVERAL_FOUND_THERE, sought=(one[1],))
     reason = Reason.NOT_THIS_PATIENTS_THERE if hits else Reason.NOT_FOUND_THERE
