@@ -34,13 +34,15 @@ SERVER = "server"
 class Match:
     """The one to write to or refer to, or why there is none, and what was looked for.
 
-    waits: what was known still stands, but could not be verified just now.
+    waits: what was known still stands, but could not be verified just now. is_believed: it was made
+    a while ago, and not looked at now.
     """
 
     server_id: str | None = None
     reason: Reason | None = None
     waits: bool = False
     sought: tuple[Logical, ...] = ()
+    is_believed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,11 @@ class Matcher:
             if match_writes.save(session, self.connection_id, [standing], actor, self.clock()):
                 raise Conflict("The patient was changed at the same moment; look again")
 
+    def expire(self, patient_ids: Collection[str]) -> None:
+        """Have patients looked at again before anything more is written to them."""
+        with self.database.begin() as session:
+            match_writes.expire(session, self.connection_id, patient_ids)
+
     def shows_nobody(self, matches: Collection[Match]) -> bool:
         """Tell whether the server shows no Patient at all, which is no patient's matter but the connection's.
 
@@ -177,7 +184,12 @@ class Matcher:
         settled = match_disputes.settled({key: case.judgement for key, case in cases.items()}, held)
         standings = {key: self._standing(key, cases[key], one) for key, one in settled.items()}
         overtaken = self._save([one for one in standings.values() if one is not None])
-        return {key: _match(one, standings[key]) for key, one in settled.items() if key not in overtaken}
+        matches = {key: _match(one, standings[key]) for key, one in settled.items()}
+        return {
+            key: replace(match, is_believed=not cases[key].is_seen)
+            for key, match in matches.items()
+            if key not in overtaken
+        }
 
     def _save(self, standings: list[Standing]) -> set[str]:
         """Write standings down; return whose it was too late for."""

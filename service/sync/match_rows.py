@@ -20,6 +20,9 @@ from service.sync.reasons import Reason
 
 MATCHED, UNMATCHED = "matched", "unmatched"
 
+#: When what was never looked at was looked at.
+NEVER = datetime.min.replace(tzinfo=UTC)
+
 #: Fewer than SQLite's limit of variables in one statement.
 CHUNK = 500
 
@@ -129,7 +132,7 @@ def copies(session: Session, connection_id: str, patient_id: str) -> dict[str, l
 def kept_in(row: PatientLink | None, names: tuple[Name, ...]) -> Kept:
     """Return what a row says, beside what the patient is called here."""
     if row is None:
-        return Kept(Claim(names), datetime.min.replace(tzinfo=UTC))
+        return Kept(Claim(names), NEVER)
     claim = Claim(
         names,
         row.server_id,

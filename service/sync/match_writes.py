@@ -1,9 +1,9 @@
 """Outcomes of matching written down: each change with a line of history, and what follows from it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, inspect, select
+from sqlalchemy import ColumnElement, delete, func, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -52,6 +52,14 @@ def save(
     matched = [row for row in changed if row.state == match_rows.MATCHED]
     _come_to_match(session, connection_id, matched, before, now)
     return wanted.keys() - before.keys()
+
+
+def expire(session: Session, connection_id: str, patient_ids: Collection[str]) -> None:
+    """Have matches be as old as can be; they stand until they are looked at."""
+    for chunk in match_rows.chunks(patient_ids):
+        which = (PatientLink.connection_id == connection_id, PatientLink.patient_id.in_(chunk))
+        _hold(session, PatientLink, *which)
+        session.execute(update(PatientLink).where(*which).values(checked_at=match_rows.NEVER))
 
 
 def _let_go(session: Session, rows: Iterable[PatientLink], wanted: Mapping[str, Standing]) -> None:

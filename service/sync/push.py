@@ -20,6 +20,7 @@ from service.sync.project import Addresses, Logical, Wanted, named, wanted
 from service.sync.reasons import Reason, State
 from service.sync.reference_match import FOUND_BY_IDENTIFIER
 from service.sync.resolving import Resolver
+from service.sync.second_look import SecondLook
 from service.sync.sending import Sender
 from service.sync.verdict import Book, Verdict, When, after_failure
 
@@ -33,6 +34,7 @@ class Push:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._book = Book(desk.database, desk.connection_id, desk.owner, desk.clock, desk.rng, desk.report)
+        self._second_look = SecondLook(desk)
         with desk.database.read() as session:
             self._system = identifier_system(session)
 
@@ -95,7 +97,8 @@ class Push:
         addresses = self._addresses(jobs, people, names)
         resolver = Resolver(self._desk, self._book, self._system)
         jobs = self._certain(jobs, resolver)
-        sender = Sender(self._desk, self._book, resolver, self._system, addresses, self._bases(jobs))
+        bases = self._bases(jobs)
+        sender = Sender(self._desk, self._book, resolver, self._system, addresses, bases, self._second_look)
         sender.send(_groups(jobs))
         return sender.waiting
 
@@ -195,7 +198,13 @@ class Push:
             for patient_id, match in people.items()
             if match.server_id
         }
-        return Addresses(self._desk.base_url, there, logical)
+        return Addresses(
+            self._desk.base_url,
+            there,
+            logical,
+            {one for one, match in names.items() if match.is_believed},
+            {patient_id for patient_id, match in people.items() if match.is_believed},
+        )
 
     def _certain(self, jobs: list[Job], resolver: Resolver) -> list[Job]:
         """Find out first what became of what was sent without an answer; return what is to be sent."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
@@ -18,6 +18,7 @@ from service.store.tables import ReferenceLink
 from service.sync import plan
 from service.sync.identifiers import any_of, carried, chunked, spellings
 from service.sync.match import Match, MatchRules
+from service.sync.match_rows import NEVER
 from service.sync.plan import Method
 from service.sync.project import OWNER_ELEMENT, Logical, Wanted
 from service.sync.reasons import Reason
@@ -67,13 +68,13 @@ class ReferenceMatcher:
         self._keep(matches, now)
         return known | matches | waiting
 
-    def expire(self, names: Iterable[Wanted], checked_before: datetime) -> bool:
-        """Have matches asked for again that were made before a moment; tell whether there were any."""
-        expired = False
+    def expire(self, names: Iterable[Wanted]) -> None:
+        """Have what is named asked for again."""
+        link = ReferenceLink
         with self.database.begin() as session:
+            # In the order of the key, as they are kept.
             for patient_id, (resource_type, system, value) in sorted(names):
-                link = ReferenceLink
-                result: Any = session.execute(
+                session.execute(
                     update(link)
                     .where(
                         link.connection_id == self.connection_id,
@@ -81,13 +82,9 @@ class ReferenceMatcher:
                         link.resource_type == resource_type,
                         link.system == system,
                         link.value == value,
-                        link.checked_at < checked_before,
-                        link.state == "matched",
                     )
-                    .values(state="unmatched", checked_at=_NEVER)
+                    .values(state="unmatched", checked_at=NEVER)
                 )
-                expired = expired or result.rowcount > 0
-        return expired
 
     def _found(
         self, resource_type: str, names: list[Logical]
@@ -171,9 +168,6 @@ def _unasked(name: Logical, failure: Any) -> Match:
     return Match(reason=reason, waits=True, sought=(name,))
 
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
-
-
 def _only(one: Wanted, hits: list[Tree], owners: Mapping[str, str] | None) -> Match:
     """Return the one hit there is; of what is a patient's, the one that is this patient's."""
     theirs = hits if owners is None else [hit for hit in hits if owners.get(hit["id"]) == one[0]]
@@ -207,5 +201,6 @@ def _believed(
             )
         )
         for row in rows:
-            believed[row.patient_id, (row.resource_type, row.system, row.value)] = Match(row.server_id)
+            one = (row.patient_id, (row.resource_type, row.system, row.value))
+            believed[one] = Match(row.server_id, is_believed=True)
     return {one: believed[one] for one in names if one in believed}

@@ -15,9 +15,10 @@ from service.sync.hearing import Hearing, method_of
 from service.sync.identifiers import if_none_exist
 from service.sync.links import Job
 from service.sync.plan import Method, Step
-from service.sync.project import Addresses, Wanted, named, wanted
+from service.sync.project import Addresses
 from service.sync.reasons import Reason, State
 from service.sync.resolving import Resolver
+from service.sync.second_look import SecondLook
 from service.sync.verdict import Book, Verdict, When, rejected
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,7 @@ class Sender:
         system: str,
         addresses: Addresses,
         bases: Mapping[str, Tree],
+        second_look: SecondLook,
     ) -> None:
         """bases: our trees in the versions that the copies there correspond to, by record."""
         self._desk = desk
@@ -55,10 +57,9 @@ class Sender:
         self._hearing = Hearing(desk, resolver)
         self._system = system
         self._there = dict(addresses.there)
-        self._logical: Mapping[Wanted, str] = addresses.logical
         self._bases = bases
-        self._references = desk.reference_matcher()
-        self._started = desk.clock()
+        self._addresses = addresses
+        self._second_look = second_look
         #: Records that refer to what is not there yet.
         self.waiting: set[str] = set()
         self._sent: _Sent | None = None
@@ -265,7 +266,7 @@ class Sender:
     def _drafted(self, jobs: list[Job], *, together: bool) -> list[Draft | Verdict]:
         coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
         there = self._there | (coming if together else {})
-        addresses = Addresses(self._desk.base_url, there, self._logical)
+        addresses = Addresses(self._desk.base_url, there, self._addresses.logical)
         return [self._draft(job, addresses) for job in jobs]
 
     def _noted(self, drafted: list[Draft | Verdict], *, together: bool) -> list[Draft]:
@@ -292,18 +293,11 @@ class Sender:
             return rejected(job, Reason.FAILED_HERE)
 
     def _settle(self, verdicts: list[Verdict]) -> None:
-        verdicts = [self._with_second_look(one) for one in verdicts]
+        verdicts = [self._second_look.judge(one, self._addresses) for one in verdicts]
         self._book.settle(verdicts)
         for one in verdicts:
             if one.seen:
                 self._there[one.job.local] = f"{one.job.resource_type}/{one.seen.server_id}"
-
-    def _with_second_look(self, verdict: Verdict) -> Verdict:
-        """Send a refused record once more where what it names by identifier was not found just now."""
-        names = {wanted(verdict.job.patient_id or "", name) for name in named(verdict.job.tree)}
-        if verdict.reason is Reason.REFUSED and names and self._references.expire(names, self._started):
-            return Verdict(verdict.job, State.PENDING, When.NOW)
-        return verdict
 
 
 def _jobs(groups: list[Group]) -> list[Job]:

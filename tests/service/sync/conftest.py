@@ -47,8 +47,12 @@ class EHR:
         self.sent.clear()
         self.looks.clear()
 
-    def note(self, request: Request) -> None:
-        """Keep what a request is about."""
+    def seen(self, request: Request) -> Response | None:
+        """Keep what a request is about, and misbehave if a test says so."""
+        self._note(request)
+        return self.before(request)
+
+    def _note(self, request: Request) -> None:
         body = exact_json.parse(request.get_data()) if request.method in ("POST", "PUT") else {}
         entries = body["entry"] if body.get("resourceType") == "Bundle" else [{"resource": body}]
         trees = [entry["resource"] for entry in entries if "resource" in entry]
@@ -66,7 +70,7 @@ def ehr(clock: Clock) -> Iterator[EHR]:
     holder: list[EHR] = []
     app = create_sandbox(
         clock=clock,
-        faults=lambda request: holder[0].note(request) or holder[0].before(request),
+        faults=lambda request: holder[0].seen(request),
         after_commit=lambda request, response: (
             _limited(holder[0], request, response) or holder[0].after(request, response)
         ),

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -41,11 +42,11 @@ class Impatient(requests.Session):
         self.slow: set[str] = set()
         self.waited = 0
 
-    def send(self, request: PreparedRequest, **kwargs: object) -> requests.Response:  # type: ignore[override]
+    def send(self, request: PreparedRequest, **kwargs: Any) -> requests.Response:
         if str(request.url).rpartition("/Patient/")[2] in self.slow:
             self.waited += 1
             raise requests.ReadTimeout("no answer")
-        return super().send(request, **kwargs)  # type: ignore[arg-type]
+        return super().send(request, **kwargs)
 
 
 def impatient(office: Office, server_ids: Iterable[str]) -> Impatient:
