@@ -14,7 +14,16 @@ from service.sync import match_disputes, match_rows, match_writes
 from service.sync.identifiers import SameSystems, carried
 from service.sync.match_disputes import Disputed
 from service.sync.match_judge import Judge
-from service.sync.match_policy import Basis, Claim, Judgement, Matched, PatientThere, Unmatched, Unverified
+from service.sync.match_policy import (
+    Basis,
+    Claim,
+    Judgement,
+    Matched,
+    PatientThere,
+    Unmatched,
+    Unverified,
+    is_in_doubt,
+)
 from service.sync.match_rows import Kept, Standing
 from service.sync.patient_lookup import ConnectionFailed, PatientLookup
 from service.sync.project import Logical
@@ -165,7 +174,7 @@ class Matcher:
         claim, now = kept.claim, self.clock()
         # A moment that has yet to come was written by a clock that was wrong.
         is_young = now - self.rules.patients_for < kept.checked_at <= now
-        return claim.is_matched and not claim.is_stale and is_young
+        return claim.is_matched and is_young and not is_in_doubt(claim, self.rules.same_systems)
 
     def _rivals(self, cases: Mapping[str, Case]) -> set[str]:
         """Return who has to be looked at since they are, or may be, one with somebody else."""

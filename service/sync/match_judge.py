@@ -42,7 +42,7 @@ class Judge:
 
     def judge(self, kept: Mapping[str, Kept]) -> dict[str, Judgement]:
         """Say of each patient who they are there, by their id here."""
-        claims = {patient_id: kept[patient_id].claim for patient_id in self._in_order(kept)}
+        claims = {patient_id: self._claim(kept[patient_id]) for patient_id in self._in_order(kept)}
         self._lookup.look_at(
             [claim.server_id for claim in claims.values() if claim.server_id and not claim.is_stale]
         )
@@ -60,6 +60,10 @@ class Judge:
         for patient_id, claim in sought.items():
             judged[patient_id] = self._on_hits(patient_id, claim, hits.get(patient_id, []))
         return judged
+
+    def _claim(self, kept: Kept) -> Claim:
+        is_in_doubt = match_policy.is_in_doubt(kept.claim, self._same_systems)
+        return replace(kept.claim, is_stale=is_in_doubt)
 
     def _in_order(self, kept: Mapping[str, Kept]) -> list[str]:
         """Have those asked for first who were seen last: who never answers is not to hold up the others.

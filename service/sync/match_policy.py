@@ -165,6 +165,13 @@ def _replaced_by(body: Tree, base_url: str) -> str | None:
     return None
 
 
+def is_in_doubt(claim: Claim, same_systems: SameSystems = ()) -> bool:
+    """Tell whether a match has to be made anew: it rests on what the patient is not called here any more."""
+    rests_on_names = claim.server_id is not None and claim.basis is Basis.IDENTIFIER
+    ours = carried(claim.shown, claim.names, same_systems)
+    return claim.is_stale or (rests_on_names and len(ours) < len(claim.shown))
+
+
 def on_kept(claim: Claim, sight: Sight, same_systems: SameSystems = ()) -> Judgement | Follow | Seek:
     """Judge the Patient who was matched last, as they are seen now."""
     if isinstance(sight, Redirected):

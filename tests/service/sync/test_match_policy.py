@@ -24,6 +24,7 @@ from service.sync.match_policy import (
     Sight,
     Unmatched,
     Unverified,
+    is_in_doubt,
     on_kept,
     on_new_evidence,
     on_search,
@@ -436,3 +437,22 @@ def test_what_could_not_be_looked_at_is_never_judged(
     judge: Callable[[Claim, Sight], object], sight: Sight
 ) -> None:
     assert isinstance(judge(kept(), sight), Unverified)
+
+
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        pytest.param(kept(), False, id="as it was"),
+        pytest.param(kept(is_stale=True), True, id="identifiers changed"),
+        pytest.param(kept(names=(CARD,)), True, id="rests on what was taken away"),
+        pytest.param(kept(shown=OURS, names=(CARD,)), True, id="rests on two, one was taken away"),
+        pytest.param(kept(shown=(("2.16.840.1.9", "A 4"),)), False, id="shown in another form"),
+        pytest.param(NAMED, False, id="a person's word"),
+        pytest.param(LAUNCHED, False, id="launch"),
+        pytest.param(Claim(OURS), False, id="never matched"),
+    ],
+)
+def test_a_match_is_in_doubt_when_it_rests_on_what_the_patient_is_not_called_any_more(
+    claim: Claim, expected: bool
+) -> None:
+    assert is_in_doubt(claim) == expected
