@@ -65,7 +65,8 @@ def expire(session: Session, connection_id: str, patient_ids: Collection[str]) -
 def _let_go(session: Session, rows: Iterable[PatientLink], wanted: Mapping[str, Standing]) -> None:
     """Free the Patients whom somebody leaves: each is one patient's at a time, and may be another's next."""
     for row in rows:
-        if row.server_id != wanted[row.patient_id].claim.server_id:
+        claim = wanted[row.patient_id].claim
+        if row.server_id != claim.server_id or not claim.is_matched:
             row.state = match_rows.UNMATCHED
     session.flush()
 

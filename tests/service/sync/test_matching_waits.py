@@ -1,4 +1,4 @@
-"""Patients who cannot be looked at just now: theirs waits, nobody else's does, and little is asked."""
+"""Patients who cannot be looked at just now: theirs waits, and nobody else's does."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -15,10 +15,9 @@ from service.sync.patient_lookup import MOST_UNANSWERED
 from tests.service.sync.conftest import EHR
 from tests.service.sync.office import Office
 from tests.service.sync.patients_there import A_WHILE, PatientsThere
+from tests.service.sync.ward import SINGLE, Ward
 
 Answer = Callable[[], Response]
-FULL: set[str] = set()
-SINGLE = {"transaction", "batch"}
 
 
 @pytest.fixture
@@ -61,27 +60,6 @@ def answering(server_ids: set[str], answer: Answer) -> Callable[[Request], Respo
     """A hook: reads of these Patients are answered so."""
     paths = {f"/fhir/Patient/{server_id}" for server_id in server_ids}
     return lambda request: answer() if request.method == "GET" and request.path in paths else None
-
-
-class Ward:
-    """Several patients, each with a goal that arrived long ago and was changed since."""
-
-    def __init__(self, office: Office, ehr: EHR, size: int) -> None:
-        self.office = office
-        self.people = dict(office.patient() for _ in range(size))
-        self.goals = {here: office.goal(patient=here) for here in self.people}
-        office.sync.run()
-        office.clock.advance(seconds=A_WHILE)
-        self.change()
-        ehr.forget()
-
-    def change(self) -> None:
-        for goal in self.goals.values():
-            self.office.change("Goal", goal, description={"text": f"changed at {self.office.clock()}"})
-
-    def standing(self, here: str) -> str:
-        row = self.office.status(self.goals[here])
-        return f"{row.state} {row.reason or ''}".strip()
 
 
 FAILURES = [
@@ -155,6 +133,29 @@ def test_a_server_that_does_not_answer_is_not_asked_for_everybody(office: Office
     assert ehr.sent == []
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_asks_to_wait_is_not_asked_for_everybody(office: Office, ehr: EHR, status: int) -> None:
+    ehr.without = SINGLE
+    ward = Ward(office, ehr, 8)
+    ehr.before = answering(set(ward.people.values()), lambda: faults.overloaded(status, "30"))
+    office.sync.push()
+    assert office.states() == {"pending": 8}
+    assert len(ehr.looks) == MOST_UNANSWERED
+    assert ehr.sent == []
+
+
+def test_a_record_waits_for_whomever_else_it_names(office: Office, ehr: EHR) -> None:
+    ehr.without = SINGLE
+    ward = Ward(office, ehr, 2)
+    daughter, father = ward.people
+    named = office.goal(patient=daughter, expressedBy={"reference": f"Patient/{father}"})
+    ehr.before = answering({ward.people[father]}, lambda: Response(status=403))
+    office.sync.push()
+    assert ward.standing(daughter) == "synced"
+    assert office.status(named).reason == "waiting-for-reference"
+    assert ehr.subjects() == {f"Patient/{ward.people[daughter]}"}
+
+
 @pytest.mark.parametrize(
     "answer", [lambda: Response(status=500), lambda: Response(status=403)], ids=["500", "403"]
 )
@@ -225,53 +226,3 @@ def test_a_search_for_a_person_that_fails_is_that_persons_matter(
     office.clock.advance(seconds=A_WHILE)
     office.sync.push()
     assert office.states() == {"synced": 3}
-
-
-@pytest.mark.parametrize(
-    ("without", "looks"), [(FULL, ["batch of 25", "batch of 5"]), (SINGLE, 30)], ids=["batch", "single"]
-)
-def test_whoever_has_something_due_is_looked_at_once(
-    office: Office, ehr: EHR, without: set[str], looks: list[str] | int
-) -> None:
-    ehr.without = without
-    ward = Ward(office, ehr, 30)
-    for here in ward.people:
-        office.goal("one more of them", patient=here)
-    office.sync.push()
-    assert office.states() == {"synced": 60}
-    if isinstance(looks, int):
-        assert sorted(ehr.looks) == sorted(f"read {one}" for one in ward.people.values())
-    else:
-        assert ehr.looks == looks
-    ehr.forget()
-    # Within the bound nobody is asked for, and at rest nobody ever is.
-    ward.change()
-    office.sync.run()
-    assert ehr.looks == []
-    office.clock.advance(seconds=3 * A_WHILE)
-    ehr.forget()
-    office.sync.run()
-    assert ehr.looks == []
-
-
-def test_a_person_looked_for_by_identifier_needs_no_second_look(office: Office, ehr: EHR) -> None:
-    people = [office.patient()[0] for _ in range(30)]
-    for here in people:
-        office.goal(patient=here)
-    ehr.forget()
-    office.sync.push()
-    assert office.states() == {"synced": 30}
-    assert ehr.looks == ["search", "search"]
-
-
-def test_a_batch_that_is_refused_falls_back_to_reading_each(office: Office, ehr: EHR) -> None:
-    ward = Ward(office, ehr, 3)
-
-    def refuse(request: Request) -> Response | None:
-        return Response(status=400) if b'"batch"' in request.get_data() else None
-
-    ehr.before = refuse
-    office.sync.push()
-    assert office.states() == {"synced": 3}
-    assert ehr.looks[0] == "batch of 3"
-    assert sorted(ehr.looks[1:]) == sorted(f"read {one}" for one in ward.people.values())
