@@ -28,7 +28,9 @@ class Comparison:
     def run(self) -> None:
         """Take in what every copy has become."""
         with self._desk.database.read() as session:
+            # Only our own copies are read: whose they are the link says, also while a match is in doubt.
             patients = matched_patients(session, self._desk.connection_id)
+            patients |= matched_patients(session, self._desk.connection_id, is_stale=True)
         arrivals = Arrivals(self._desk, Subjects(self._desk.matcher()), patients, ())
         for resource_type in TYPES:
             for page in self._pages(resource_type):

@@ -66,6 +66,7 @@ class Desk:
             takes_bundles=self.capabilities.has_batch,
             rules=self.match_rules,
             clock=self.clock,
+            rng=self.rng,
         )
 
     def reference_matcher(self) -> ReferenceMatcher:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ from fhir_mappings.references import Name
 #: How many identifiers one search asks for; a URL has its limits.
 CHUNK = 25
 
-#: Systems that are one (MAINSTAY_SAME_IDENTIFIER_SYSTEMS), each set in the forms of ``canonical_system``.
+#: Systems that are one (MAINSTAY_SAME_IDENTIFIER_SYSTEMS), as written: a server may find no other form.
 SameSystems = tuple[frozenset[str], ...]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(?://[^/?#]*)?")
@@ -50,7 +51,8 @@ def canonical_system(system: str) -> str:
 def canonical(name: Name, same_systems: SameSystems = ()) -> Name:
     """Return an identifier in the form in which two of one meaning are equal; values keep their case."""
     system = canonical_system(name[0])
-    system = next((min(group) for group in same_systems if system in group), system)
+    groups = map(_in_one_form, same_systems)
+    system = next((min(group) for group in groups if system in group), system)
     return system, name[1].strip()
 
 
@@ -63,18 +65,25 @@ def carried(names: Iterable[Name], ours: Collection[Name], same_systems: SameSys
 def spellings(name: Name, same_systems: SameSystems) -> list[Name]:
     """Return an identifier in every system that people say is the same, its own first."""
     system = canonical_system(name[0])
-    others = {other for group in same_systems if system in group for other in group if other != system}
+    groups = [group for group in same_systems if system in _in_one_form(group)]
+    others = {other for group in groups for other in group if other != name[0]}
     return [name, *((other, name[1]) for other in sorted(others))]
+
+
+@cache
+def _in_one_form(group: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(canonical_system, group))
 
 
 def same_systems(text: str | None) -> SameSystems:
     """Read the setting: pairs ``one|other`` with blanks between them. Raises ValueError."""
     groups: list[set[str]] = []
     for pair in (text or "").split():
-        systems = {canonical_system(part) for part in pair.split("|")}
-        if len(systems) < 2 or "" in systems:
+        systems = set(pair.split("|"))
+        forms = set(map(canonical_system, systems))
+        if len(forms) < 2 or "" in forms:
             raise ValueError("has to be pairs of systems, one|other, with blanks between them")
-        for group in [group for group in groups if group & systems]:
+        for group in [group for group in groups if forms & set(map(canonical_system, group))]:
             groups.remove(group)
             systems |= group
         groups.append(systems)

@@ -26,6 +26,7 @@ def unlinked(session: Session, connection_id: str, now: datetime) -> list[str]:
                 Patient.merged_into.is_(None),
                 or_(
                     link.patient_id.is_(None),
+                    (link.state == MATCHED) & link.is_stale,
                     (link.state != MATCHED) & ~link.checked_at.between(now - RECHECK, now),
                 ),
             )

@@ -138,9 +138,9 @@ def _taken_back(
 
 
 def addresses(session: Session, connection_id: str, references: Collection[str]) -> dict[str, str]:
-    """Return where there the things are that are referred to here, both as ``Type/id``.
+    """Return where there the records are that are referred to here, both as ``Type/id``.
 
-    A copy that became another patient's is no place to refer to.
+    A copy that became another patient's is no place to refer to. Where people are the match says.
     """
     ids = [reference.split("/")[1] for reference in references]
     there: dict[str, str] = {}
@@ -154,14 +154,6 @@ def addresses(session: Session, connection_id: str, references: Collection[str])
             )
         ):
             there[f"{row.resource_type}/{row.record_id}"] = f"{row.resource_type}/{row.server_id}"
-        for patient in session.execute(
-            select(PatientLink.patient_id, PatientLink.server_id).where(
-                PatientLink.connection_id == connection_id,
-                PatientLink.patient_id.in_(some),
-                PatientLink.state == match_rows.MATCHED,
-            )
-        ):
-            there[f"Patient/{patient.patient_id}"] = f"Patient/{patient.server_id}"
     return there
 
 

@@ -5,19 +5,25 @@ the match was made; another Patient takes their place only where the server says
 one, or a person here does. Where no row says otherwise, nothing is written and a person is asked.
 """
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.references import Name, names_of
+from fhir_mappings.references import FHIR_ID, Name, names_of
 from service.fhir_answers import Answered, Outcome, Refused
 from service.sync import plan
 from service.sync.identifiers import SameSystems, canonical, carried
 from service.sync.plan import Method, Step
 from service.sync.project import relative
 from service.sync.reasons import Reason
+
+#: Nobody is merged more often than this; a server that leads on and on leads nowhere.
+LONGEST_CHAIN = 10
+
+_ID = re.compile(FHIR_ID)
 
 
 class Basis(StrEnum):
@@ -76,9 +82,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Matched:
-    """This Patient it is."""
+    """This Patient it is. merged: ids of those who were merged into them, as far as they were passed."""
 
     patient: PatientThere
+    merged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,10 +115,16 @@ class Seek(StrEnum):
     BY_IDENTIFIER = "by-identifier"
 
 
+Judgement = Matched | Unmatched | Unverified
+
+#: What a search comes to that found nobody of whom it could be said that they are the patient.
+_FOUND_NOBODY = frozenset({Reason.NO_PATIENT_THERE, Reason.IDENTIFIER_DIFFERS_THERE})
+
+
 def sight_of(server_id: str, outcome: Outcome, base_url: str) -> Sight:
     """Read what asking for one Patient brought."""
     if isinstance(outcome, Answered):
-        if outcome.body is None or not isinstance(outcome.body.get("id"), str):
+        if outcome.body is None or not _is_patient(outcome.body):
             return NotShown.NO_ANSWER
         there = patient_there(outcome.body, base_url)
         return there if there.server_id == server_id else Redirected(there.server_id)
@@ -123,6 +136,13 @@ def sight_of(server_id: str, outcome: Outcome, base_url: str) -> Sight:
             return NotShown.UNREADABLE
     gone = plan.next_step(Method.READ, outcome).step is Step.GONE
     return NotShown.GONE if gone else NotShown.NO_ANSWER
+
+
+def _is_patient(body: Tree) -> bool:
+    server_id: Any = body.get("id")
+    return body.get("resourceType") == "Patient" and bool(
+        isinstance(server_id, str) and _ID.fullmatch(server_id)
+    )
 
 
 def patient_there(body: Tree, base_url: str) -> PatientThere:
@@ -145,16 +165,21 @@ def _replaced_by(body: Tree, base_url: str) -> str | None:
     return None
 
 
-def on_kept(
-    claim: Claim, sight: Sight, same_systems: SameSystems = ()
-) -> Matched | Unmatched | Unverified | Follow | Seek:
+def is_in_doubt(claim: Claim, same_systems: SameSystems = ()) -> bool:
+    """Tell whether a match has to be made anew: it rests on what the patient is not called here any more."""
+    rests_on_names = claim.server_id is not None and claim.basis is Basis.IDENTIFIER
+    ours = carried(claim.shown, claim.names, same_systems)
+    return claim.is_stale or (rests_on_names and len(ours) < len(claim.shown))
+
+
+def on_kept(claim: Claim, sight: Sight, same_systems: SameSystems = ()) -> Judgement | Follow | Seek:
     """Judge the Patient who was matched last, as they are seen now."""
     if isinstance(sight, Redirected):
         return Follow(sight.server_id)
     if sight is NotShown.GONE:
         return Seek.BY_IDENTIFIER
     if not isinstance(sight, PatientThere):
-        return _unverified(sight)
+        return unverified(sight)
     if sight.replaced_by is not None:
         return Follow(sight.replaced_by)
     if not sight.is_active:
@@ -171,17 +196,17 @@ def _shows_what_it_did(claim: Claim, sight: PatientThere, same_systems: SameSyst
 
 
 def on_successor(
-    claim: Claim, sight: Sight, before: Collection[str], same_systems: SameSystems = ()
-) -> Matched | Unmatched | Unverified | Follow:
-    """Judge the Patient into whom another was merged. before: who was passed on the way there."""
+    claim: Claim, sight: Sight, way: Sequence[str], same_systems: SameSystems = ()
+) -> Judgement | Follow:
+    """Judge the Patient into whom another was merged. way: the ids that led here, theirs the last."""
     following = sight.server_id if isinstance(sight, Redirected) else None
     if isinstance(sight, PatientThere):
         following = sight.replaced_by
         if following is None and sight.is_active and carried(sight.names, claim.names, same_systems):
-            return Matched(sight)
+            return Matched(sight, tuple(way[:-1]))
     elif isinstance(sight, NotShown) and sight is not NotShown.GONE:
-        return _unverified(sight)
-    if not following or following in before:
+        return unverified(sight)
+    if not following or following in way or len(way) > LONGEST_CHAIN:
         return Unmatched(Reason.PATIENT_MERGED_THERE)
     return Follow(following)
 
@@ -202,7 +227,8 @@ def on_search(
     left = {hit.server_id: hit for hit in shown if hit.is_active}
     left |= {one.patient.server_id: one.patient for one in successors if isinstance(one, Matched)}
     if len(left) == 1:
-        return Matched(next(iter(left.values())))
+        merged = [server_id for one in successors if isinstance(one, Matched) for server_id in one.merged]
+        return Matched(next(iter(left.values())), tuple(dict.fromkeys(merged)))
     if left:
         return Unmatched(Reason.SEVERAL_PATIENTS_THERE)
     if shown:
@@ -221,6 +247,7 @@ def on_search_for_the_gone(
     """
     if (
         isinstance(found, Matched)
+        and found.patient.server_id != claim.server_id
         and copies_are_about
         and _shows_what_it_did(claim, found.patient, same_systems)
     ):
@@ -228,17 +255,26 @@ def on_search_for_the_gone(
     return Unmatched(Reason.PATIENT_GONE_THERE)
 
 
-def on_new_evidence(claim: Claim, found: Matched | Unmatched, is_successor: bool) -> Matched | Unmatched:
+def on_new_evidence(claim: Claim, found: Matched | Unmatched, kept: Judgement | Seek) -> Judgement:
     """Judge whom a search found after the identifiers here have changed.
 
-    is_successor: whether the server says that the last match was merged into them.
+    kept: what is to be said of the last match, as they and their successors are seen now.
     """
-    if not isinstance(found, Matched) or claim.server_id in (None, found.patient.server_id) or is_successor:
+    if isinstance(kept, Unverified):
+        return kept
+    if isinstance(found, Unmatched):
+        # What a person or a launch said never rested on the identifiers here; but they may contradict it.
+        rests_elsewhere = claim.basis in (Basis.PERSON, Basis.LAUNCH) and found.reason in _FOUND_NOBODY
+        return kept if rests_elsewhere and isinstance(kept, Matched) else found
+    if found.patient.server_id == claim.server_id:
         return found
+    if isinstance(kept, Matched) and kept.patient.server_id == found.patient.server_id:
+        return kept
     return Unmatched(Reason.MATCH_CHANGED_THERE)
 
 
-def _unverified(sight: NotShown) -> Unverified:
+def unverified(sight: NotShown) -> Unverified:
+    """Say that it could not be looked at, and for whom that is to do something."""
     if sight is NotShown.UNREADABLE:
         return Unverified(Reason.PATIENT_NOT_READABLE_THERE)
     return Unverified(Reason.PATIENT_NOT_VERIFIED)

@@ -1,51 +1,57 @@
-"""Matches of patients as they are kept: claims read, outcomes written, each change with its history."""
+"""Matches of patients as they are kept: claims, and who has a claim on whom."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from fhir_mappings.references import Name
 from service.store.tables import (
     Link,
-    MatchChange,
-    OutboxRow,
     PatientIdentifier,
     PatientLink,
     Record,
-    ReferenceLink,
-    Watermark,
 )
-from service.sync import outbox
 from service.sync.match_policy import Basis, Claim
 from service.sync.reasons import Reason
 
 MATCHED, UNMATCHED = "matched", "unmatched"
 
+#: When what was never looked at was looked at.
+NEVER = datetime.min.replace(tzinfo=UTC)
+
 #: Fewer than SQLite's limit of variables in one statement.
-_CHUNK = 500
-
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """How a patient's match is to stand. claimed_id: another patient's match that it leads to as well."""
-
-    patient_id: str
-    claim: Claim
-    reason: Reason | None = None
-    claimed_id: str | None = None
+CHUNK = 500
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A claim, since when it has stood so, and why it is no match, if it is none."""
+    """A claim, since when it has stood so, and why it is no match, if it is none.
+
+    claimed_id: another patient's match that it leads to as well. Equal are two that say the same.
+    """
 
     claim: Claim
-    checked_at: datetime
+    checked_at: datetime = field(compare=False)
+    reason: Reason | None = None
+    claimed_id: str | None = None
+
+    def holds(self) -> set[str]:
+        """Return the Patients whom nobody else may be matched to while this stands."""
+        is_held = self.claim.is_matched or self.reason is Reason.TWO_HERE_ONE_THERE
+        return {one for one in (self.claim.server_id if is_held else None, self.claimed_id) if one}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a patient's match is to stand, judged by what was kept of it."""
+
+    patient_id: str
+    kept: Kept
+    claim: Claim
     reason: Reason | None = None
     claimed_id: str | None = None
 
@@ -53,8 +59,8 @@ class Kept:
 def read(session: Session, connection_id: str, patient_ids: Collection[str]) -> dict[str, Kept]:
     """Return what is known of patients; those who were never looked for have a claim without a Patient."""
     kept: dict[str, Kept] = {}
-    for chunk in _chunks(patient_ids):
-        names = _names(session, chunk)
+    for chunk in chunks(patient_ids):
+        names = names_here(session, chunk)
         rows = {
             row.patient_id: row
             for row in session.scalars(
@@ -64,60 +70,69 @@ def read(session: Session, connection_id: str, patient_ids: Collection[str]) -> 
             )
         }
         for patient_id in chunk:
-            kept[patient_id] = _kept(rows.get(patient_id), tuple(names.get(patient_id, ())))
+            kept[patient_id] = kept_in(rows.get(patient_id), tuple(names.get(patient_id, ())))
     return kept
 
 
-def matched_patients(session: Session, connection_id: str) -> dict[str, str]:
-    """Return who is matched: server id -> our id."""
+def matched_patients(session: Session, connection_id: str, *, is_stale: bool = False) -> dict[str, str]:
+    """Return who is matched: server id -> our id. is_stale: of those who have to be looked for anew."""
     rows = session.execute(
         select(PatientLink.server_id, PatientLink.patient_id).where(
-            PatientLink.connection_id == connection_id, PatientLink.state == MATCHED
+            PatientLink.connection_id == connection_id,
+            PatientLink.state == MATCHED,
+            PatientLink.is_stale.is_(is_stale),
         )
     )
     return {row.server_id: row.patient_id for row in rows if row.server_id}
 
 
-def rivals(session: Session, connection_id: str, server_ids: Collection[str]) -> set[str]:
-    """Return the patients here whose matches are, or lead to, one of these Patients."""
-    found: set[str] = set()
-    for chunk in _chunks(server_ids):
-        holds = PatientLink.server_id.in_(chunk) & or_(
-            PatientLink.state == MATCHED, PatientLink.reason == Reason.TWO_HERE_ONE_THERE
+def rivals(session: Session, connection_id: str, server_ids: Collection[str]) -> dict[str, set[str]]:
+    """Return of each Patient the patients here whose matches they are, or who lead to them."""
+    found: dict[str, set[str]] = {}
+    table = PatientLink
+    for chunk in chunks(server_ids):
+        holds = table.server_id.in_(chunk) & or_(
+            table.state == MATCHED, table.reason == Reason.TWO_HERE_ONE_THERE
         )
-        found.update(
-            session.scalars(
-                select(PatientLink.patient_id).where(
-                    PatientLink.connection_id == connection_id, holds | PatientLink.claimed_id.in_(chunk)
-                )
-            )
+        rows = session.scalars(
+            select(table).where(table.connection_id == connection_id, holds | table.claimed_id.in_(chunk))
         )
+        for row in rows:
+            for server_id in kept_in(row, ()).holds():
+                found.setdefault(server_id, set()).add(row.patient_id)
     return found
 
 
-def save(
-    session: Session, connection_id: str, standings: Iterable[Standing], actor: str, now: datetime
-) -> None:
-    """Write how matches stand by now, each change with a line of history.
-
-    Rows are taken in the order of their keys, so that two workers never wait for each other in a circle.
-    """
-    wanted = {one.patient_id: one for one in standings}
-    for chunk in _chunks(wanted):
-        rows = _locked(session, connection_id, chunk, now)
-        before = {row.patient_id: (row.server_id, row.state, row.reason) for row in rows}
-        # Who lets go of a Patient is written before who takes them: one Patient is one patient's at a time.
-        for row in sorted(rows, key=lambda row: wanted[row.patient_id].claim.is_matched):
-            _write(row, wanted[row.patient_id], now)
-            session.flush()
-        changed = [row for row in rows if before[row.patient_id] != (row.server_id, row.state, row.reason)]
-        _note(session, connection_id, changed, actor, now)
-        _come_to_match(session, connection_id, [row for row in changed if row.state == MATCHED], before, now)
+def anybody_checked(session: Session, connection_id: str, since: datetime) -> bool:
+    """Tell whether the server has shown anybody since a moment."""
+    table = PatientLink
+    row = select(table.patient_id).where(
+        table.connection_id == connection_id, table.state == MATCHED, table.checked_at > since
+    )
+    return session.scalar(row.limit(1)) is not None
 
 
-def _kept(row: PatientLink | None, names: tuple[Name, ...]) -> Kept:
+def copies(session: Session, connection_id: str, patient_id: str) -> dict[str, list[str]]:
+    """Return the server ids of all copies of a patient's records, by resource type."""
+    rows = session.execute(
+        select(Link.resource_type, Link.server_id)
+        .join(Record, Record.id == Link.record_id)
+        .where(
+            Link.connection_id == connection_id,
+            Link.server_id.is_not(None),
+            Record.patient_id == patient_id,
+        )
+    )
+    by_type: dict[str, list[str]] = {}
+    for row in rows:
+        by_type.setdefault(row.resource_type, []).append(str(row.server_id))
+    return by_type
+
+
+def kept_in(row: PatientLink | None, names: tuple[Name, ...]) -> Kept:
+    """Return what a row says, beside what the patient is called here."""
     if row is None:
-        return Kept(Claim(names), datetime.min.replace(tzinfo=UTC))
+        return Kept(Claim(names), NEVER)
     claim = Claim(
         names,
         row.server_id,
@@ -135,103 +150,8 @@ def earlier_ids(row: PatientLink) -> tuple[str, ...]:
     return tuple(exact_json.parse(row.earlier)) if row.earlier else ()
 
 
-def _locked(session: Session, connection_id: str, patient_ids: list[str], now: datetime) -> list[PatientLink]:
-    """Return the rows of patients, made where there are none, held until the transaction ends."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    blank = {"connection_id": connection_id, "state": "", "is_stale": False, "checked_at": now}
-    session.execute(
-        insert(PatientLink).on_conflict_do_nothing(),
-        [{**blank, "patient_id": patient_id} for patient_id in patient_ids],
-    )
-    return list(
-        session.scalars(
-            select(PatientLink)
-            .where(PatientLink.connection_id == connection_id, PatientLink.patient_id.in_(patient_ids))
-            .order_by(PatientLink.patient_id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-    )
-
-
-def _write(row: PatientLink, standing: Standing, now: datetime) -> None:
-    claim = standing.claim
-    row.server_id, row.basis = claim.server_id, claim.basis
-    row.earlier = exact_json.dump(list(claim.earlier)) if claim.earlier else None
-    row.shown = exact_json.dump([list(name) for name in claim.shown]) if claim.shown else None
-    row.state = MATCHED if claim.is_matched else UNMATCHED
-    row.reason, row.claimed_id = standing.reason, standing.claimed_id
-    row.is_stale, row.checked_at = claim.is_stale, now
-
-
-def _note(session: Session, connection_id: str, rows: list[PatientLink], actor: str, now: datetime) -> None:
-    table = MatchChange
-    patient_ids = [row.patient_id for row in rows]
-    numbers = session.execute(
-        select(table.patient_id, func.max(table.number))
-        .where(table.connection_id == connection_id, table.patient_id.in_(patient_ids))
-        .group_by(table.patient_id)
-    )
-    last = {row[0]: row[1] for row in numbers}
-    session.add_all(
-        table(
-            patient_id=row.patient_id,
-            connection_id=connection_id,
-            number=last.get(row.patient_id, 0) + 1,
-            server_id=row.server_id,
-            state=row.state,
-            reason=row.reason,
-            basis=row.basis,
-            actor=actor,
-            at=now,
-        )
-        for row in rows
-    )
-    session.flush()
-
-
-def _come_to_match(
-    session: Session,
-    connection_id: str,
-    rows: list[PatientLink],
-    before: Mapping[str, tuple[str | None, str, str | None]],
-    now: datetime,
-) -> None:
-    """Have all that these Patients have there read anew, and let the patients' records follow."""
-    scopes = [f"Patient/{row.server_id}" for row in rows]
-    session.execute(
-        delete(Watermark).where(Watermark.connection_id == connection_id, Watermark.scope.in_(scopes))
-    )
-    known = [row for row in rows if before[row.patient_id][1]]
-    for chunk in _chunks(_records(session, OutboxRow, connection_id, known)):
-        outbox.wake(session, connection_id, chunk, now)
-    elsewhere = [row for row in known if before[row.patient_id][0] not in (None, row.server_id)]
-    session.execute(
-        delete(ReferenceLink).where(
-            ReferenceLink.connection_id == connection_id,
-            ReferenceLink.patient_id.in_([row.patient_id for row in elsewhere]),
-        )
-    )
-    for chunk in _chunks(_records(session, Link, connection_id, elsewhere)):
-        outbox.enqueue(session, connection_id, chunk, now)
-
-
-def _records(
-    session: Session, table: type[OutboxRow] | type[Link], connection_id: str, rows: list[PatientLink]
-) -> list[str]:
-    """Return the patients' records that have a row for the connection."""
-    patient_ids = [row.patient_id for row in rows]
-    if not patient_ids:
-        return []
-    query = (
-        select(table.record_id)
-        .join(Record, Record.id == table.record_id)
-        .where(table.connection_id == connection_id, Record.patient_id.in_(patient_ids))
-    )
-    return list(session.scalars(query))
-
-
-def _names(session: Session, patient_ids: Collection[str]) -> dict[str, list[Name]]:
+def names_here(session: Session, patient_ids: Collection[str]) -> dict[str, list[Name]]:
+    """Return what patients are called here, in one order."""
     names: dict[str, list[Name]] = {}
     rows = session.scalars(
         select(PatientIdentifier)
@@ -243,6 +163,7 @@ def _names(session: Session, patient_ids: Collection[str]) -> dict[str, list[Nam
     return names
 
 
-def _chunks(items: Collection[str]) -> Iterable[list[str]]:
+def chunks(items: Collection[str]) -> Iterable[list[str]]:
+    """Cut ids into what one statement can hold, in order."""
     listed = sorted(items)
-    return (listed[start : start + _CHUNK] for start in range(0, len(listed), _CHUNK))
+    return (listed[start : start + CHUNK] for start in range(0, len(listed), CHUNK))

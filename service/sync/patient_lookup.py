@@ -1,17 +1,21 @@
 """Patients looked at there: each at most once, many at a time where the server takes that."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fhir_mappings.references import Name
 from service.fhir_answers import Answered, Cause, Failure, Found, Outcome, Refused, Unknown
 from service.fhir_client import FHIRClient
 from service.sync import bundles, plan
-from service.sync.identifiers import SameSystems, canonical, chunked, spellings, token
+from service.sync.identifiers import SameSystems, carried, chunked, spellings, token
 from service.sync.match_policy import NotShown, PatientThere, Sight, patient_there, sight_of
 from service.sync.plan import Method
+from service.sync.subject_policy import subject_there
 
-#: After so many that got no answer one after the other, the others of the pass are not asked for.
+#: After so many that got no answer, or were told to wait, one after the other, no more are asked for.
 MOST_UNANSWERED = 3
+
+#: What refuses a request for now, and not for what it asks.
+_NOT_NOW = frozenset({408, 425, 429})
 
 
 class ConnectionFailed(Exception):
@@ -41,61 +45,84 @@ class PatientLookup:
             self._read(server_id)
         return self._sights[server_id]
 
-    def look_at(self, server_ids: Collection[str]) -> None:
-        """Look at many Patients at once."""
-        wanted = sorted(set(server_ids) - self._sights.keys())
+    def look_at(self, server_ids: Sequence[str]) -> None:
+        """Look at many Patients at once, those named first first."""
+        wanted = [one for one in dict.fromkeys(server_ids) if one not in self._sights]
         for chunk in chunked(wanted):
             if len(chunk) == 1 or not self._takes_bundles or not self._read_bundle(chunk):
                 for server_id in chunk:
                     self._read(server_id)
-        unreadable = [one for one in wanted if self._sights[one] is NotShown.UNREADABLE]
-        if len(wanted) > 1 and len(unreadable) == len(wanted):
-            raise ConnectionFailed(Refused(403))
 
-    def search(self, wanted: Mapping[str, Collection[Name]]) -> dict[str, list[PatientThere]]:
+    def search(self, wanted: Mapping[str, Collection[Name]]) -> dict[str, list[PatientThere] | NotShown]:
         """Search for people by identifier: a name of the caller's -> what that person is called.
 
         What was found for one person but carries none of their identifiers is among the hits too.
         """
-        hits: dict[str, list[PatientThere]] = {}
+        hits: dict[str, list[PatientThere] | NotShown] = {}
         for chunk in chunked(list(wanted)):
-            hits |= self._search({key: wanted[key] for key in chunk})
+            hits |= self._search({key: self._spelt(wanted[key]) for key in chunk})
         return hits
 
-    def _search(self, wanted: Mapping[str, Collection[Name]]) -> dict[str, list[PatientThere]]:
-        names = {
-            key: {spelling for name in ours for spelling in spellings(name, self._same_systems)}
-            for key, ours in wanted.items()
-        }
-        everybody = self._hits({name for ours in names.values() for name in ours})
-        by_name: dict[Name, list[PatientThere]] = {}
-        for hit in everybody:
-            for name in {canonical(name, self._same_systems) for name in hit.names}:
-                by_name.setdefault(name, []).append(hit)
-        asked = {canonical(name, self._same_systems) for ours in names.values() for name in ours}
-        is_explained = all(
-            asked & {canonical(name, self._same_systems) for name in hit.names} for hit in everybody
-        )
-        hits = {
-            key: _each_once(
-                hit for name in ours for hit in by_name.get(canonical(name, self._same_systems), ())
-            )
-            for key, ours in names.items()
-        }
-        if not is_explained:
+    def are_about(self, server_id: str, copies: Mapping[str, list[str]]) -> bool | None:
+        """Tell whether copies, ids by type, can all be read there and are about a Patient; None: not now."""
+        for resource_type, ids in copies.items():
+            for chunk in chunked(ids):
+                result = self._client.search_any(resource_type, "_id", chunk)
+                if not isinstance(result, Found):
+                    _require_connection(result)
+                    return False if _is_final(result) else None
+                about = {
+                    one["id"]
+                    for one in result.resources
+                    if subject_there(one, self._base_url).server_id == server_id
+                }
+                if not about.issuperset(chunk):
+                    return False
+        return True
+
+    def _spelt(self, names: Collection[Name]) -> set[Name]:
+        return {spelling for name in names for spelling in spellings(name, self._same_systems)}
+
+    def _search(self, wanted: Mapping[str, set[Name]]) -> dict[str, list[PatientThere] | NotShown]:
+        everybody = self._hits({name for names in wanted.values() for name in names})
+        if isinstance(everybody, NotShown):
+            if len(wanted) == 1 or self._unanswered >= MOST_UNANSWERED:
+                return dict.fromkeys(wanted, everybody)
+            # It may be one of them with whom the server has a problem; the others are not to wait.
+            return self._each_alone(wanted)
+        hits = {key: self._carriers(everybody, names) for key, names in wanted.items()}
+        explained = {hit.server_id for some in hits.values() for hit in some}
+        lacking = {key: wanted[key] for key, some in hits.items() if not some}
+        if lacking and any(hit.server_id not in explained for hit in everybody):
             # Somebody was found whose identifier is shown in a form that says another thing: but who?
-            for key in [key for key in hits if not hits[key]]:
-                hits[key] = everybody if len(wanted) == 1 else self._hits(names[key])
-        return hits
+            alone = dict.fromkeys(lacking, everybody) if len(wanted) == 1 else self._each_alone(lacking)
+            return {**hits, **alone}
+        return {**hits}
 
-    def _hits(self, names: Collection[Name]) -> list[PatientThere]:
+    def _each_alone(self, wanted: Mapping[str, set[Name]]) -> dict[str, list[PatientThere] | NotShown]:
+        return {key: self._hits(names) for key, names in wanted.items()}
+
+    def _carriers(self, hits: Iterable[PatientThere], names: Collection[Name]) -> list[PatientThere]:
+        return [hit for hit in hits if carried(hit.names, names, self._same_systems)]
+
+    def _hits(self, names: Collection[Name]) -> list[PatientThere] | NotShown:
+        if self._unanswered >= MOST_UNANSWERED:
+            return NotShown.NO_ANSWER
         tokens = [token(*name) for name in sorted(names)]
         result = self._client.search_any("Patient", "identifier", tokens)
+        self._note(result)
         if not isinstance(result, Found):
-            raise ConnectionFailed(result)
-        return _each_once(
-            patient_there(one, self._base_url) for one in result.resources if one["resourceType"] == "Patient"
-        )
+            is_hidden = isinstance(result, Refused) and result.status == 403
+            return NotShown.UNREADABLE if is_hidden else NotShown.NO_ANSWER
+        hits = {
+            body["id"]: patient_there(body, self._base_url)
+            for body in result.resources
+            if body["resourceType"] == "Patient"
+        }
+        for server_id, hit in hits.items():
+            # A search shows the Patient whole; nobody has to be read beside it.
+            self._sights.setdefault(server_id, hit)
+        return list(hits.values())
 
     def _read(self, server_id: str) -> None:
         if self._unanswered >= MOST_UNANSWERED:
@@ -109,17 +136,30 @@ class PatientLookup:
         outcomes = bundles.readings(outcome, len(server_ids))
         if outcomes is None:
             self._takes_bundles = not isinstance(outcome, Refused)
-            _require_connection(outcome)
+            self._note(outcome)
             return False
         for server_id, one in zip(server_ids, outcomes, strict=True):
             self._see(server_id, one)
         return True
 
     def _see(self, server_id: str, outcome: Outcome) -> None:
+        self._note(outcome)
+        self._sights[server_id] = sight_of(server_id, outcome, self._base_url)
+
+    def _note(self, outcome: Outcome | Found) -> None:
+        """Count what got no answer; what nobody will get one for is the connection's failure."""
+        if isinstance(outcome, Found):
+            self._unanswered = 0
+            return
         _require_connection(outcome)
         is_slow = isinstance(outcome, Unknown) and outcome.cause is Cause.TIMEOUT
-        self._unanswered = self._unanswered + 1 if is_slow else 0
-        self._sights[server_id] = sight_of(server_id, outcome, self._base_url)
+        is_to_wait = isinstance(outcome, Refused) and outcome.status in (429, 503)
+        self._unanswered = self._unanswered + 1 if is_slow or is_to_wait else 0
+
+
+def _is_final(failure: Failure) -> bool:
+    """Tell whether what was refused is refused for good, as far as that can be told."""
+    return isinstance(failure, Refused) and 400 <= failure.status < 500 and failure.status not in _NOT_NOW
 
 
 def _require_connection(outcome: Outcome) -> None:
@@ -130,7 +170,3 @@ def _require_connection(outcome: Outcome) -> None:
         return
     if plan.next_step(Method.READ, outcome).pause:
         raise ConnectionFailed(outcome)
-
-
-def _each_once(hits: Iterable[PatientThere]) -> list[PatientThere]:
-    return list({hit.server_id: hit for hit in hits}.values())

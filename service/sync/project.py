@@ -4,7 +4,7 @@ Here, ``Goal/<id>`` is a record of ours, what has no record here is an absolute 
 people and conditions are named by identifier. There, all that the server holds is relative.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from fhir_mappings.exact_json import Tree
@@ -27,12 +27,15 @@ class Addresses:
     """What is called how on one server.
 
     there: ``Goal/<id here>`` -> ``Goal/<id there>`` (or ``urn:uuid:`` within a transaction).
-    logical: whose, a type and identifier -> ``Practitioner/<id there>``.
+    logical: whose, a type and identifier -> ``Practitioner/<id there>``. believed, believed_people: what
+    of this, and who by our id, was found a while ago and not looked at since.
     """
 
     base_url: str
     there: Mapping[str, str] = field(default_factory=dict)
     logical: Mapping[Wanted, str] = field(default_factory=dict)
+    believed: Set[Wanted] = frozenset()
+    believed_people: Set[str] = frozenset()
 
     def here(self) -> "Places":
         """Return the same, seen from the server."""

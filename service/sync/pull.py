@@ -48,14 +48,18 @@ class Pull:
         marks = self._marks.read()
         with self._desk.database.read() as session:
             self._patients = match_rows.matched_patients(session, self._desk.connection_id)
+            doubtful = match_rows.matched_patients(session, self._desk.connection_id, is_stale=True)
         self._fresh = [one for one in self._patients if f"Patient/{one}" not in marks]
+        # Nothing is read of those who could not be looked for anew; what they miss is read as a whole later.
+        self._unsettled |= set(doubtful.values())
         try:
             complete = self._read_all(marks)
             read = [one for one in self._fresh if one not in self._unread]
             if complete and read:
                 self._marks.move([f"Patient/{one}" for one in read], None)
         finally:
-            again = {there for there, here in self._patients.items() if here in self._unsettled}
+            everybody = {**doubtful, **self._patients}
+            again = {there for there, here in everybody.items() if here in self._unsettled}
             self._marks.drop(f"Patient/{one}" for one in again | self._unread)
 
     def _read_all(self, marks: Mapping[str, str]) -> bool:
@@ -69,7 +73,7 @@ class Pull:
         return complete
 
     def _match(self) -> None:
-        """Look for patients that were not looked for yet, or long ago without success."""
+        """Look for patients who are new, have other identifiers by now, or were not found long ago."""
         with self._desk.database.read() as session:
             wanted = linked.unlinked(session, self._desk.connection_id, self._desk.clock())
         for some in chunked(wanted):

@@ -7,21 +7,22 @@ from sqlalchemy.orm import Session
 
 from fhir_mappings.exact_json import Tree
 from service.chart.ownership import named_patients
-from service.fhir_answers import Failure
+from service.fhir_answers import Failure, Refused
 from service.store.deployment import identifier_system
 from service.store.tables import Version
-from service.sync import links, outbox
+from service.sync import links, outbox, plan
 from service.sync.desk import TYPES, Desk
 from service.sync.links import Job
 from service.sync.match import Match
 from service.sync.order import in_order
-from service.sync.plan import Method
+from service.sync.plan import Method, Next, Step
 from service.sync.project import Addresses, Logical, Wanted, named, wanted
 from service.sync.reasons import Reason, State
 from service.sync.reference_match import FOUND_BY_IDENTIFIER
 from service.sync.resolving import Resolver
+from service.sync.second_look import SecondLook
 from service.sync.sending import Sender
-from service.sync.verdict import Book, Verdict, When
+from service.sync.verdict import Book, Verdict, When, after_failure
 
 #: How many bundles' worth of rows are leased and put in order at once.
 WINDOW = 10
@@ -33,6 +34,7 @@ class Push:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._book = Book(desk.database, desk.connection_id, desk.owner, desk.clock, desk.rng, desk.report)
+        self._second_look = SecondLook(desk)
         with desk.database.read() as session:
             self._system = identifier_system(session)
 
@@ -95,7 +97,8 @@ class Push:
         addresses = self._addresses(jobs, people, names)
         resolver = Resolver(self._desk, self._book, self._system)
         jobs = self._certain(jobs, resolver)
-        sender = Sender(self._desk, self._book, resolver, self._system, addresses, self._bases(jobs))
+        bases = self._bases(jobs)
+        sender = Sender(self._desk, self._book, resolver, self._system, addresses, bases, self._second_look)
         sender.send(_groups(jobs))
         return sender.waiting
 
@@ -120,11 +123,21 @@ class Push:
         subjects = {job.patient_id for job in jobs if job.patient_id}
         referred = {address.partition("/") for job in jobs for address in job.references}
         named_too = {patient_id for kind, _, patient_id in referred if kind == "Patient"}
-        people = self._desk.matcher().patients(subjects | named_too | set(registered.values()))
-        if isinstance(people, dict):
+        matcher = self._desk.matcher()
+        people = matcher.patients(subjects | named_too | set(registered.values()))
+        if not isinstance(people, dict):
+            self._pause(jobs, plan.next_step(Method.SEARCH, people).reason or Reason.NOT_FHIR, people)
+        elif matcher.shows_nobody(people.values()):
+            self._pause(jobs, Reason.PATIENT_NOT_READABLE_THERE, Refused(403))
+        else:
             return people
-        self._put_off(jobs, Method.SEARCH, people)
         return None
+
+    def _pause(self, jobs: list[Job], reason: Reason, failure: Failure) -> None:
+        """Put off what keeps us from all Patients: the connection's problem, and no fault of a record's."""
+        self._desk.report.problem = reason
+        following = Next(Step.RETRY, reason, pause=True)
+        self._book.settle(after_failure(job, following, failure) for job in jobs)
 
     def _of_matched_patients(self, jobs: list[Job], people: Mapping[str, Match]) -> list[Job]:
         """Leave out what is about a patient who is not matched, or could not be verified just now."""
@@ -176,11 +189,22 @@ class Push:
     ) -> Addresses:
         logical = {one: f"{one[1][0]}/{match.server_id}" for one, match in names.items() if match.server_id}
         references = {reference for job in jobs for reference in job.references}
-        references |= {job.local for job in jobs} | {f"Patient/{job.patient_id}" for job in jobs}
-        nobody = {f"Patient/{patient_id}" for patient_id, match in people.items() if not match.server_id}
+        references |= {job.local for job in jobs}
         with self._desk.database.read() as session:
-            there = links.addresses(session, self._desk.connection_id, references - nobody)
-        return Addresses(self._desk.base_url, there, logical)
+            there = links.addresses(session, self._desk.connection_id, references)
+        # People are where they were just found to be, whatever has been written down since.
+        there |= {
+            f"Patient/{patient_id}": f"Patient/{match.server_id}"
+            for patient_id, match in people.items()
+            if match.server_id
+        }
+        return Addresses(
+            self._desk.base_url,
+            there,
+            logical,
+            {one for one, match in names.items() if match.is_believed},
+            {patient_id for patient_id, match in people.items() if match.is_believed},
+        )
 
     def _certain(self, jobs: list[Job], resolver: Resolver) -> list[Job]:
         """Find out first what became of what was sent without an answer; return what is to be sent."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
@@ -15,8 +15,11 @@ from service.fhir_answers import Failure, Found
 from service.fhir_client import FHIRClient
 from service.store.database import Database
 from service.store.tables import ReferenceLink
-from service.sync.identifiers import chunked, token
+from service.sync import plan
+from service.sync.identifiers import carried, chunked, spellings, token
 from service.sync.match import Match, MatchRules
+from service.sync.match_rows import NEVER
+from service.sync.plan import Method
 from service.sync.project import OWNER_ELEMENT, Logical, Wanted
 from service.sync.reasons import Reason
 from service.sync.subject_policy import About
@@ -49,24 +52,29 @@ class ReferenceMatcher:
             known = _believed(session, self.connection_id, names, now - self.rules.references_for, now)
         missing = sorted(one for one in names if one not in known)
         matches: dict[Wanted, Match] = {}
+        waiting: dict[Wanted, Match] = {}
         for resource_type in sorted({name[0] for _, name in missing}):
             mine = [one for one in missing if one[1][0] == resource_type]
-            found = self._found(resource_type, mine)
+            found = self._found(resource_type, sorted({name for _, name in mine}))
             if not isinstance(found, dict):
                 return found
-            owners = self._owners(resource_type, [hit for hits in found.values() for hit in hits], patients)
+            hits = {name: some for name, some in found.items() if isinstance(some, list)}
+            owners = self._owners(resource_type, [hit for some in hits.values() for hit in some], patients)
             for one in mine:
-                matches[one] = _only(one, found.get(one[1], []), owners)
+                if one[1] in hits:
+                    matches[one] = _only(one, hits[one[1]], owners)
+                else:
+                    waiting[one] = _unasked(one[1], found[one[1]])
         self._keep(matches, now)
-        return known | matches
+        return known | matches | waiting
 
-    def expire(self, names: Iterable[Wanted], checked_before: datetime) -> bool:
-        """Have matches asked for again that were made before a moment; tell whether there were any."""
-        expired = False
+    def expire(self, names: Iterable[Wanted]) -> None:
+        """Have what is named asked for again."""
+        link = ReferenceLink
         with self.database.begin() as session:
+            # In the order of the key, as they are kept.
             for patient_id, (resource_type, system, value) in sorted(names):
-                link = ReferenceLink
-                result: Any = session.execute(
+                session.execute(
                     update(link)
                     .where(
                         link.connection_id == self.connection_id,
@@ -74,25 +82,45 @@ class ReferenceMatcher:
                         link.resource_type == resource_type,
                         link.system == system,
                         link.value == value,
-                        link.checked_at < checked_before,
-                        link.state == "matched",
                     )
-                    .values(state="unmatched", checked_at=_NEVER)
+                    .values(state="unmatched", checked_at=NEVER)
                 )
-                expired = expired or result.rowcount > 0
-        return expired
 
-    def _found(self, resource_type: str, names: Collection[Wanted]) -> dict[Logical, list[Tree]] | Failure:
-        """Search for identifiers; return all that carry each."""
-        tokens = [token(system, value) for _, system, value in sorted({name for _, name in names})]
-        result = self.client.search_any(resource_type, "identifier", tokens)
-        if not isinstance(result, Found):
-            return result
-        found: dict[Logical, list[Tree]] = {}
-        for resource in result.resources:
-            for system, value in names_of(resource):
-                found.setdefault((resource_type, system, value), []).append(resource)
+    def _found(
+        self, resource_type: str, names: list[Logical]
+    ) -> dict[Logical, list[Tree] | Failure] | Failure:
+        """Search for identifiers; return all that carry each, or why that cannot be told."""
+        found: dict[Logical, list[Tree] | Failure] = {}
+        for chunk in chunked(names):
+            result = self._search(resource_type, chunk)
+            if isinstance(result, Found):
+                found |= {name: self._carriers(result.resources, name) for name in chunk}
+            elif plan.next_step(Method.SEARCH, result).pause:
+                return result
+            elif len(chunk) == 1:
+                found[chunk[0]] = result
+            else:
+                # It may be one of them with which the server has a problem; the others are not to wait.
+                for name in chunk:
+                    alone = self._found(resource_type, [name])
+                    if not isinstance(alone, dict):
+                        return alone
+                    found |= alone
         return found
+
+    def _search(self, resource_type: str, names: Iterable[Logical]) -> Found | Failure:
+        asked = {
+            spelling
+            for _, system, value in names
+            for spelling in spellings((system, value), self.rules.same_systems)
+        }
+        return self.client.search_any(resource_type, "identifier", [token(*name) for name in sorted(asked)])
+
+    def _carriers(self, resources: Iterable[Tree], name: Logical) -> list[Tree]:
+        _, system, value = name
+        return [
+            one for one in resources if carried(names_of(one), [(system, value)], self.rules.same_systems)
+        ]
 
     def _owners(
         self, resource_type: str, hits: Iterable[Tree], patients: Mapping[str, str]
@@ -135,15 +163,19 @@ class ReferenceMatcher:
             session.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
 
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
+def _unasked(name: Logical, failure: Any) -> Match:
+    reason = plan.next_step(Method.SEARCH, failure).reason or Reason.REFUSED
+    return Match(reason=reason, waits=True, sought=(name,))
 
 
 def _only(one: Wanted, hits: list[Tree], owners: Mapping[str, str] | None) -> Match:
     """Return the one hit there is; of what is a patient's, the one that is this patient's."""
     theirs = hits if owners is None else [hit for hit in hits if owners.get(hit["id"]) == one[0]]
     ids = {hit["id"] for hit in theirs}
-    if len(ids) == 1:
-        return Match(ids.pop())
+    # Of several, who is not in use any more is not meant: a duplicate that was merged, an old role.
+    in_use = {hit["id"] for hit in theirs if hit.get("active") is not False}
+    if len(ids) == 1 or len(in_use) == 1:
+        return Match(min(in_use or ids))
     if ids:
         return Match(reason=Reason.SEVERAL_FOUND_THERE, sought=(one[1],))
     reason = Reason.NOT_THIS_PATIENTS_THERE if hits else Reason.NOT_FOUND_THERE
@@ -169,5 +201,6 @@ def _believed(
             )
         )
         for row in rows:
-            believed[row.patient_id, (row.resource_type, row.system, row.value)] = Match(row.server_id)
+            one = (row.patient_id, (row.resource_type, row.system, row.value))
+            believed[one] = Match(row.server_id, is_believed=True)
     return {one: believed[one] for one in names if one in believed}

@@ -17,11 +17,12 @@ from service.sync.identifiers import if_none_exist
 from service.sync.links import Job
 from service.sync.packs import Group, jobs_of, packed
 from service.sync.plan import Method, Step
-from service.sync.project import Addresses, named, wanted
+from service.sync.project import Addresses
 from service.sync.readiness import Readiness
-from service.sync.reasons import Reason, State
+from service.sync.reasons import Reason
 from service.sync.resolving import Resolver
-from service.sync.verdict import Book, Verdict, When, rejected
+from service.sync.second_look import SecondLook
+from service.sync.verdict import Book, Verdict, rejected
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ class Sender:
         system: str,
         addresses: Addresses,
         bases: Mapping[str, Tree],
+        second_look: SecondLook,
     ) -> None:
         """bases: our trees in the versions that the copies there correspond to, by record."""
         self._desk = desk
@@ -55,8 +57,8 @@ class Sender:
         self._hearing = Hearing(desk, resolver)
         self._system = system
         self._readiness = Readiness(desk, book, system, addresses, bases)
-        self._references = desk.reference_matcher()
-        self._started = desk.clock()
+        self._addresses = addresses
+        self._second_look = second_look
         self._sent: _Sent | None = None
         #: Whether the server takes several records in one request, as far as it has not refused it.
         self._takes_bundles = True
@@ -274,16 +276,9 @@ class Sender:
         return kept
 
     def _settle(self, verdicts: list[Verdict]) -> None:
-        verdicts = [self._with_second_look(one) for one in verdicts]
+        verdicts = [self._second_look.judge(one, self._addresses) for one in verdicts]
         self._book.settle(verdicts)
         self._readiness.learn(verdicts)
-
-    def _with_second_look(self, verdict: Verdict) -> Verdict:
-        """Send a refused record once more where what it names by identifier was not found just now."""
-        names = {wanted(verdict.job.patient_id or "", name) for name in named(verdict.job.tree)}
-        if verdict.reason is Reason.REFUSED and names and self._references.expire(names, self._started):
-            return Verdict(verdict.job, State.PENDING, When.NOW)
-        return verdict
 
 
 def _kept(groups: list[Group], drafts: list[Draft]) -> list[Group]:

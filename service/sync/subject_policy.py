@@ -14,7 +14,8 @@ from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import FHIR_ID, Name, address_in, subject_of
 
-_TAIL = re.compile(rf".*/Patient/({FHIR_ID})(?:/_history/{FHIR_ID})?", re.DOTALL)
+#: The end of an absolute reference: type and id, with or without a version.
+_TAIL = re.compile(rf".*/([A-Z][A-Za-z]+)/({FHIR_ID})(?:/_history/{FHIR_ID})?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,12 @@ def subject_there(body: Tree, base_url: str) -> SubjectThere:
         return SubjectThere()
     literal = subject.literal or ""
     address = address_in(literal.removeprefix(f"{base_url}/"))
-    if address is not None:
-        return SubjectThere(address.id if address.resource_type == "Patient" else None, None, subject.name)
-    tail = _TAIL.fullmatch(literal)
-    return SubjectThere(None, tail[1] if tail else None, subject.name)
+    tail = _TAIL.fullmatch(literal) if address is None else None
+    kind = address.resource_type if address else tail[1] if tail else subject.reference.get("type", "Patient")
+    if kind != "Patient":
+        # The identifier of a group or a device is nobody's of ours, however it reads.
+        return SubjectThere()
+    return SubjectThere(address.id if address else None, tail[2] if tail else None, subject.name)
 
 
 def judge(

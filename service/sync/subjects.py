@@ -80,7 +80,9 @@ class Subjects:
 
 
 def _is_settled(matches: dict[str, Match] | Failure, patient_id: str) -> bool:
-    return isinstance(matches, dict) and matches[patient_id].server_id is not None
+    # Somebody may have been matched to the Patient only since: they are looked at next time.
+    match = matches.get(patient_id) if isinstance(matches, dict) else None
+    return match is not None and match.server_id is not None
 
 
 def _owner(copy: Copy, base_url: str) -> Owner | None:

@@ -7,10 +7,12 @@ import pytest
 from flask import Flask, Request, Response
 
 from fhir_mappings import exact_json
+from fhir_mappings.exact_json import Tree
 from service.sandbox import create_sandbox, running
 from service.store.database import Database
 from tests.clock import Clock
 from tests.service.sync.office import Office
+from tests.service.sync.patients_there import A_WHILE, PatientsThere
 
 
 @dataclass
@@ -23,6 +25,9 @@ class EHR:
     after: Callable[[Request, Response], Response | None] = lambda request, response: None
     #: What the CapabilityStatement is not to offer.
     without: set[str] = field(default_factory=set)
+    #: What was sent to be written, and what was asked about Patients, in the order in which it came.
+    sent: list[Tree] = field(default_factory=list)
+    looks: list[str] = field(default_factory=list)
 
     def writes(self) -> list[str]:
         log = self.app.extensions["mainstay_sandbox"].requests
@@ -30,11 +35,34 @@ class EHR:
             f"{one.method} {one.path}" for one in log if one.method != "GET" and "Patient" not in one.path
         ]
 
+    def subjects(self) -> set[str]:
+        """Return whom what was sent is about, whatever became of it."""
+        return {one["subject"]["reference"] for one in self.sent}
+
     def reads(self) -> int:
         return sum(one.method == "GET" for one in self.app.extensions["mainstay_sandbox"].requests)
 
     def forget(self) -> None:
         self.app.extensions["mainstay_sandbox"].requests.clear()
+        self.sent.clear()
+        self.looks.clear()
+
+    def seen(self, request: Request) -> Response | None:
+        """Keep what a request is about, and misbehave if a test says so."""
+        self._note(request)
+        return self.before(request)
+
+    def _note(self, request: Request) -> None:
+        body = exact_json.parse(request.get_data()) if request.method in ("POST", "PUT") else {}
+        entries = body["entry"] if body.get("resourceType") == "Bundle" else [{"resource": body}]
+        trees = [entry["resource"] for entry in entries if "resource" in entry]
+        self.sent += [one for one in trees if one.get("resourceType") not in (None, "Patient")]
+        reads = [entry for entry in entries if entry.get("request", {}).get("method") == "GET"]
+        if reads:
+            self.looks.append(f"batch of {len(reads)}")
+        elif request.method == "GET" and request.path.startswith("/fhir/Patient"):
+            one = request.path.removeprefix("/fhir/Patient").strip("/")
+            self.looks.append(f"read {one}" if one else "search")
 
 
 @pytest.fixture
@@ -42,7 +70,7 @@ def ehr(clock: Clock) -> Iterator[EHR]:
     holder: list[EHR] = []
     app = create_sandbox(
         clock=clock,
-        faults=lambda request: holder[0].before(request),
+        faults=lambda request: holder[0].seen(request),
         after_commit=lambda request, response: (
             _limited(holder[0], request, response) or holder[0].after(request, response)
         ),
@@ -80,3 +108,19 @@ def office(database_url: str, ehr: EHR, clock: Clock) -> Iterator[Office]:
     ehr.forget()
     yield one
     database.close()
+
+
+@pytest.fixture
+def there(office: Office) -> PatientsThere:
+    return PatientsThere(office)
+
+
+@pytest.fixture
+def goal(office: Office, ehr: EHR) -> str:
+    """A goal that arrived so long ago that its patient has to be looked at before it is sent again."""
+    goal = office.goal()
+    office.sync.push()
+    assert office.status(goal).state == "synced"
+    office.clock.advance(seconds=A_WHILE)
+    ehr.forget()
+    return goal

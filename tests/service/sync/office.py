@@ -14,7 +14,8 @@ from service.fhir_client import FHIRClient
 from service.store.database import Database
 from service.sync.connections import Connection
 from service.sync.engine import Sync
-from service.sync.ledger import Status
+from service.sync.ledger import PatientMatch, Status
+from service.sync.match import MatchRules
 from tests.clock import Clock
 
 ACTOR = "nurse"
@@ -36,7 +37,10 @@ class Office:
         self.patient_id, self.patient_there = self.patient()
 
     def new_sync(
-        self, client: Callable[[Connection], FHIRClient] | None = None, batch_size: int = 50
+        self,
+        client: Callable[[Connection], FHIRClient] | None = None,
+        batch_size: int = 50,
+        match_rules: MatchRules | None = None,
     ) -> Sync:
         """Another process at the same database, as it were."""
         return Sync(
@@ -46,6 +50,7 @@ class Office:
             self.clock,
             random.Random(5),
             batch_size=batch_size,
+            match_rules=match_rules,
         )
 
     def connect(self) -> None:
@@ -95,6 +100,11 @@ class Office:
     def linked(self) -> set[str | None]:
         """Return the ids there of all that is linked."""
         return {row.server_id for row in self.sync.status(limit=10_000)[0]}
+
+    def match(self, patient: str | None = None) -> PatientMatch:
+        """Return how a patient is matched on the one connection there is."""
+        (match,) = self.sync.matches(patient or self.patient_id)
+        return match
 
     def states(self) -> dict[str, int]:
         return {state: count for state, count in self.sync.summary().states.items() if count}
