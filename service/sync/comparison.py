@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import or_, select
 
 from service.fhir_answers import Found
+from service.store import matches
 from service.store.tables import Link
 from service.sync import plan
 from service.sync.arriving import Arrivals
@@ -30,11 +31,23 @@ class Comparison:
         with self._desk.database.read() as session:
             patients = matched_patients(session, self._desk.connection_id)
         arrivals = Arrivals(self._desk, Subjects(self._desk.matcher()), patients, ())
+        try:
+            self._compare_all(arrivals)
+        finally:
+            self._read_again(arrivals.unsettled)
+
+    def _compare_all(self, arrivals: Arrivals) -> None:
         for resource_type in TYPES:
             for page in self._pages(resource_type):
                 for copies in chunked(page):
                     if self._desk.stopping() or not self._compare(resource_type, dict(copies), arrivals):
                         return
+
+    def _read_again(self, patient_ids: set[str]) -> None:
+        """Have the next pull read all of those of whom something could not be judged now."""
+        if patient_ids:
+            with self._desk.database.begin() as session:
+                matches.read_again(session, patient_ids, self._desk.connection_id)
 
     def _compare(self, resource_type: str, copies: dict[str, str], arrivals: Arrivals) -> bool:
         """Read some copies, server id -> record id; False if the server does not answer."""
