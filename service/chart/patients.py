@@ -16,6 +16,9 @@ from service.chart.targets import named_patients
 from service.errors import Conflict, InvalidContent, InvalidInput, NotFound
 from service.store import matches, tables
 
+#: What a line of a patient's history shows.
+_SHOWN = frozenset({"identifiers", "corrected", "from", "into"})
+
 
 def find_or_register(
     session: Session, identifiers: Iterable[Name], actor: str, now: datetime, *, also: bool = False
@@ -120,7 +123,12 @@ def history(session: Session, patient_id: str) -> list[PatientChange]:
     get(session, patient_id)
     table = tables.PatientChange
     rows = session.scalars(select(table).where(table.patient_id == patient_id).order_by(table.number.desc()))
-    return [PatientChange(row.action, exact_json.parse(row.detail), row.actor, row.at) for row in rows]
+    return [PatientChange(row.action, _shown(row), row.actor, row.at) for row in rows]
+
+
+def _shown(row: tables.PatientChange) -> dict[str, Any]:
+    # Not the list by which a merge can be undone: it is long, and names what callers keep to themselves.
+    return {name: value for name, value in exact_json.parse(row.detail).items() if name in _SHOWN}
 
 
 def _give(session: Session, patient_id: str, names: Iterable[Name], now: datetime) -> None:
@@ -150,6 +158,15 @@ def _require_meant(session: Session, patient_id: str, names: Iterable[Name]) -> 
 
 def listed(names: Iterable[Name]) -> list[dict[str, str]]:
     return [{"system": system, "value": value} for system, value in names]
+
+
+def names(identifiers: Iterable[dict[str, str]]) -> list[Name]:
+    return [(one["system"], one["value"]) for one in identifiers]
+
+
+def pairs(corrected: Iterable[tuple[Name, Name]]) -> list[dict[str, dict[str, str]]]:
+    """Return identifiers and what they became, as a line of history has them."""
+    return [dict(zip(("identifier", "corrected"), listed(pair), strict=True)) for pair in corrected]
 
 
 def _require_one_a_system(

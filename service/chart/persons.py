@@ -34,7 +34,7 @@ def correct_identifier(
     patients.lock(session, patient_id)
     patients.take_identifier(session, patient_id, old)
     patients.claim_identifier(session, patient_id, new, now, also=also, place="corrected")
-    detail = {"identifiers": patients.listed([old]), "corrected": patients.listed([new])}
+    detail = {"corrected": patients.pairs([(old, new)])}
     patients.note(session, patient_id, "correct", detail, actor, now)
     _rename(session, patient_id, old, new, actor, now)
 
@@ -104,9 +104,11 @@ def unmerge(session: Session, from_id: str, actor: str, now: datetime) -> None:
     undo = _last_merge(session, from_id)
     session.get_one(Patient, from_id).merged_into = None
     session.flush()
-    names = [(one["system"], one["value"]) for one in undo["identifiers"]]
+    corrected = _corrected_since(session, from_id, into_id)
+    names = [corrected.get(name, name) for name in patients.names(undo["identifiers"])]
     still = set(patients.get(session, into_id).identifiers)
     _hand_identifiers(session, [name for name in names if name in still], from_id)
+    _require_names(session, from_id, into_id)
     own = [one for one in undo["records"] if session.get_one(Record, one).patient_id == into_id]
     _move(session, own, from_id)
     change = _change(actor, "unmerge-patient", now)
@@ -116,7 +118,8 @@ def unmerge(session: Session, from_id: str, actor: str, now: datetime) -> None:
     matches.restore(session, from_id, into_id, undo["matches"], now)
     # Also what was written since, and who else names one of the two.
     audit.require_lawful(session, [from_id, into_id], InvalidContent)
-    _part(session, from_id, into_id, "unmerge", {"from": from_id, "into": into_id}, actor, now)
+    said = {"from": from_id, "into": into_id, "corrected": patients.pairs(corrected.items())}
+    _part(session, from_id, into_id, "unmerge", said, actor, now)
 
 
 def _change(actor: str, action: str, now: datetime) -> Change:
@@ -156,6 +159,26 @@ def _last_merge(session: Session, from_id: str) -> dict[str, Any]:
     assert row is not None
     undo: dict[str, Any] = exact_json.parse(row.detail)
     return undo
+
+
+def _corrected_since(session: Session, from_id: str, into_id: str) -> dict[Name, Name]:
+    """Return what identifiers have become that were corrected since the two were merged."""
+    corrected: dict[Name, Name] = {}
+    for line in reversed(patients.history(session, into_id)):
+        if line.action == "merge" and line.detail["from"] == from_id:
+            corrected = {}
+        for pair in line.detail.get("corrected", []):
+            old, new = patients.names([pair["identifier"], pair["corrected"]])
+            origin = next((name for name, by_now in corrected.items() if by_now == old), old)
+            corrected[origin] = new
+    return corrected
+
+
+def _require_names(session: Session, *patient_ids: str) -> None:
+    for patient_id in patient_ids:
+        if not patients.get(session, patient_id).identifiers:
+            problem = f"Patient/{patient_id} would be left without any: add theirs again first"
+            raise InvalidContent(Finding("identifier", problem, "business-rule"))
 
 
 def _hand_identifiers(session: Session, names: Any, patient_id: str) -> None:

@@ -6,7 +6,7 @@ import structlog
 
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import names_of
-from service.errors import ServiceError
+from service.errors import InvalidContent, ServiceError, to_operation_outcome
 from service.fhir_answers import Answered, Failure, Found, Outcome, version_of
 from service.sync import plan
 from service.sync.desk import Desk
@@ -135,6 +135,8 @@ class Resolver:
                     taken = taking.adopt(session, current(session, job.record_id), body)
                 else:
                     taken = taking.newer(session, job.record_id, body)
+        except InvalidContent as error:
+            return rejected(job, Reason.NOT_VALID_THERE, to_operation_outcome(error.findings))
         except (ServiceError, ValueError) as error:
             log.error("a version could not be taken in", record_id=job.record_id, kind=type(error).__name__)
             return rejected(job, Reason.FAILED_HERE)

@@ -240,7 +240,7 @@ def test_the_history_says_who_did_what_when(chart: Chart, register: PatientRegis
     lines = [(line.actor, line.action, line.detail) for line in register.history(one.id)]
     assert lines == [
         ("lee", "remove", {"identifiers": said(TWO)}),
-        ("kim", "correct", {"identifiers": said(ONE), "corrected": said(TWO)}),
+        ("kim", "correct", {"corrected": [{"identifier": said(ONE)[0], "corrected": said(TWO)[0]}]}),
         ("jo", "add", {"identifiers": said(THREE)}),
         ("nurse", "register", {"identifiers": said(ONE)}),
     ]

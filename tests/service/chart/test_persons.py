@@ -313,6 +313,38 @@ def test_an_identifier_that_was_taken_away_since_is_not_given_back(town: Town) -
     assert town.chart.patient(town.ann).identifiers == (NATIONAL,)
 
 
+@pytest.mark.parametrize("taken", [(ANNS, NATIONAL), (BOBS,)], ids=["who was merged", "who stayed"])
+def test_nobody_is_left_without_an_identifier(town: Town, taken: tuple[tuple[str, str], ...]) -> None:
+    town.register.merge(town.ann, town.bob, "jo")
+    for name in taken:
+        town.register.remove_identifier(town.bob, name, "jo")
+    before = contents(town.database)
+    with pytest.raises(InvalidContent, match="without any: add theirs again first"):
+        town.register.unmerge(town.ann, "jo")
+    assert contents(town.database) == before
+    town.register.add_identifier(town.bob, taken[0], "jo", also=True)
+    town.register.unmerge(town.ann, "jo")
+    everybodys = [town.chart.patient(one).identifiers for one in (town.ann, town.bob)]
+    assert all(everybodys)
+
+
+def test_an_identifier_that_was_corrected_since_goes_back_as_it_is_by_now(town: Town) -> None:
+    town.register.merge(town.ann, town.bob, "jo")
+    town.register.correct_identifier(town.bob, ANNS, (builders.CLINIC, "A-2"), "jo", also=True)
+    town.register.merge(town.bob, town.cid, "jo")
+    town.register.correct_identifier(town.cid, (builders.CLINIC, "A-2"), NEW, "jo", also=True)
+    town.register.unmerge(town.bob, "jo")
+    town.register.unmerge(town.ann, "jo")
+    assert town.chart.patient(town.ann).identifiers == tuple(sorted([NEW, NATIONAL]))
+    assert town.chart.patient(town.bob).identifiers == (BOBS,)
+    assert town.tree("anns-goal")["subject"] == town.says(town.ann, NEW)
+
+
+def test_the_history_shows_who_and_not_the_list_by_which_a_merge_is_undone(town: Town) -> None:
+    town.register.merge(town.ann, town.bob, "jo")
+    assert town.register.history(town.bob)[0].detail.keys() == {"from", "into", "identifiers"}
+
+
 @pytest.mark.parametrize(
     ("since", "path"),
     [
