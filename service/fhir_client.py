@@ -105,7 +105,8 @@ class FHIRClient:
         return Found(list(found.values()), server_time)
 
     def deletions(self, resource_type: str, since: str) -> Found | Failure:
-        """Return what a type's history says was deleted since a moment."""
+        """Return what a type's history says since a moment: what was deleted, all else as it is by now."""
+        newest: dict[tuple[str, str], Tree] = {}
         deleted: set[Address] = set()
         server_time = None
         for page in self.pages(f"{resource_type}/_history", {"_since": since, "_count": "200"}):
@@ -113,7 +114,10 @@ class FHIRClient:
                 return page
             server_time = server_time or page.server_time
             deleted |= page.deleted
-        return Found([], server_time, frozenset(deleted))
+            for resource in page.resources:
+                # The newest version comes first.
+                newest.setdefault((resource["resourceType"], resource["id"]), resource)
+        return Found(list(newest.values()), server_time, frozenset(deleted))
 
     def pages(self, resource_type: str, params: Mapping[str, str]) -> Iterator[Found | Failure]:
         """Yield a search page by page; a failure is the last thing yielded.

@@ -1,9 +1,10 @@
 """Every copy there read by its id: what a search shows is not all, nor does it show what left its patient."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sqlalchemy import or_, select
 
+from fhir_mappings.exact_json import Tree
 from service.fhir_answers import Found
 from service.store import matches
 from service.store.tables import Link
@@ -21,47 +22,60 @@ PAGE = 500
 
 
 class Comparison:
-    """One run over all copies of one connection."""
+    """All copies of one connection, whoever's they are there by now."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        with desk.database.read() as session:
+            patients = matched_patients(session, desk.connection_id)
+        self._arrivals = Arrivals(desk, Subjects(desk.matcher()), patients, ())
 
     def run(self) -> None:
         """Take in what every copy has become."""
-        with self._desk.database.read() as session:
-            patients = matched_patients(session, self._desk.connection_id)
-        arrivals = Arrivals(self._desk, Subjects(self._desk.matcher()), patients, ())
+        self._all(TYPES, self._compare)
+
+    def changed_since(self, resource_type: str, since: str) -> None:
+        """Take in what copies of one type have become since a moment: a search for patients misses some."""
+        self._all((resource_type,), lambda _, copies: self._changed(resource_type, copies, since))
+
+    def _all(self, resource_types: Iterable[str], look_at: Callable[[str, dict[str, str]], bool]) -> None:
         try:
-            self._compare_all(arrivals)
+            for resource_type in resource_types:
+                for page in self._pages(resource_type):
+                    for copies in chunked(page):
+                        if self._desk.stopping() or not look_at(resource_type, dict(copies)):
+                            return
         finally:
-            self._read_again(arrivals.unsettled)
+            self._read_again()
 
-    def _compare_all(self, arrivals: Arrivals) -> None:
-        for resource_type in TYPES:
-            for page in self._pages(resource_type):
-                for copies in chunked(page):
-                    if self._desk.stopping() or not self._compare(resource_type, dict(copies), arrivals):
-                        return
-
-    def _read_again(self, patient_ids: set[str]) -> None:
+    def _read_again(self) -> None:
         """Have the next pull read all of those of whom something could not be judged now."""
-        if patient_ids:
+        if self._arrivals.unsettled:
             with self._desk.database.begin() as session:
-                matches.read_again(session, patient_ids, self._desk.connection_id)
+                matches.read_again(session, self._arrivals.unsettled, self._desk.connection_id)
 
-    def _compare(self, resource_type: str, copies: dict[str, str], arrivals: Arrivals) -> bool:
+    def _compare(self, resource_type: str, copies: dict[str, str]) -> bool:
         """Read some copies, server id -> record id; False if the server does not answer."""
-        found = self._desk.client.search(resource_type, {"_id": ",".join(copies), "_count": "200"})
-        shown = []
-        if isinstance(found, Found):
-            shown = [one for one in found.resources if one["resourceType"] == resource_type]
-        arrivals.take(shown)
-        seen = {one["id"] for one in shown}
+        shown = self._shown(resource_type, {"_id": ",".join(copies)})
+        self._arrivals.take(shown or [])
+        seen = {one["id"] for one in shown or []}
         missing = [(record_id, server_id) for server_id, record_id in copies.items() if server_id not in seen]
-        stopped = arrivals.ask_after(resource_type, missing)
+        stopped = self._arrivals.ask_after(resource_type, missing)
         if stopped is not None:
             self._desk.report.problem = plan.next_step(Method.READ, stopped).reason or Reason.REFUSED
         return stopped is None
+
+    def _changed(self, resource_type: str, copies: dict[str, str], since: str) -> bool:
+        shown = self._shown(resource_type, {"_id": ",".join(copies), "_lastUpdated": f"ge{since}"})
+        # What cannot be asked so is found by `push --all`, or when it is next written.
+        self._arrivals.take(shown or [])
+        return shown is not None
+
+    def _shown(self, resource_type: str, params: Mapping[str, str]) -> list[Tree] | None:
+        found = self._desk.client.search(resource_type, {**params, "_count": "200"})
+        if not isinstance(found, Found):
+            return None
+        return [one for one in found.resources if one["resourceType"] == resource_type]
 
     def _pages(self, resource_type: str) -> Iterator[list[tuple[str, str]]]:
         after = ""

@@ -10,6 +10,7 @@ from service.fhir_answers import Failure, Found, Refused
 from service.store.tables import Link, Patient, PatientLink, Record, Watermark
 from service.sync import links, match_rows, plan
 from service.sync.arriving import Arrivals
+from service.sync.comparison import Comparison
 from service.sync.desk import TYPES, Desk
 from service.sync.identifiers import chunked
 from service.sync.match import RECHECK
@@ -108,8 +109,14 @@ class Pull:
         self._mark([resource_type], started)
 
     def _deletions(self, resource_type: str, patients: Mapping[str, str], since: str | None) -> None:
-        """Ask after what the history says was deleted since the watermark; a search shows no gaps."""
-        if since is None or not self._desk.capabilities.of(resource_type).tells_deletions:
+        """Look at what the history says was deleted since the watermark, or is no more our patients'.
+
+        A search for them shows neither.
+        """
+        if since is None:
+            return
+        if not self._desk.capabilities.of(resource_type).tells_deletions:
+            Comparison(self._desk).changed_since(resource_type, since)
             return
         told = self._desk.client.deletions(resource_type, since)
         if not isinstance(told, Found):
@@ -119,6 +126,12 @@ class Pull:
         with self._desk.database.read() as session:
             linked = _links_of(session, self._desk.connection_id, resource_type, ids)
         self._ask_after(resource_type, patients, linked)
+        changed = {one["id"]: one for one in told.resources if one["resourceType"] == resource_type}
+        with self._desk.database.read() as session:
+            held = _links_of(session, self._desk.connection_id, resource_type, list(changed))
+        arrivals = Arrivals(self._desk, self._subjects, patients, ())
+        arrivals.take([changed[server_id] for _, server_id in held])
+        self._unsettled |= arrivals.unsettled
 
     def _read(
         self,
