@@ -59,8 +59,10 @@ def require(
         new = [spot for spot in spots if dump(spot.reference) not in kept]
         led_here = _led_here(session, new)
     register = targets.read_register(session, spots + led_here, locked=True)
-    findings = contradictions(tree, patient_id, system, spots + led_here, register)
-    findings += unproven(new, register)
+    findings = unproven(new, register)
+    refused = {finding.path.removesuffix(".identifier") for finding in findings}
+    others = [spot for spot in spots + led_here if spot.path not in refused]
+    findings += contradictions(tree, patient_id, system, others, register)
     if findings:
         raise InvalidContent(findings)
     return set() if patient_id is None else _strangers(spots, patient_id, register)
@@ -128,12 +130,13 @@ def _target_problem(spot: Spot, patient_id: str | None, register: Register) -> t
         return _patient_problem(spot, patient_id, register)
     if address.resource_type not in RECORD_TYPES:
         return None
-    owner = register.owners.get(address.id)
-    if owner is None or owner[0] != address.resource_type:
-        return f"no such {address.resource_type} is kept here", "not-found"
-    if address.resource_type in PATIENT_TYPES and owner[1] != patient_id:
-        return f"this {address.resource_type} belongs to another patient", "business-rule"
-    return None
+    kind, owner = register.owners.get(address.id, (None, None))
+    is_for_all = address.resource_type not in PATIENT_TYPES
+    if kind == address.resource_type and (is_for_all or owner == patient_id):
+        return None
+    # Another's and none are said alike: who is confined to a patient is not told what others have.
+    whose = "" if is_for_all else " of this patient"
+    return f"no such {address.resource_type}{whose} is kept here", "not-found"
 
 
 def _patient_problem(spot: Spot, patient_id: str | None, register: Register) -> tuple[str, str] | None:
@@ -188,7 +191,8 @@ def _unregistered_subject(spot: Spot, register: Register) -> str | None:
 def _twice_unproven(spot: Spot, address: Address, register: Register) -> Iterator[Finding]:
     if spot.reference.get("type", address.resource_type) != address.resource_type:
         yield Finding(f"{spot.path}.type", "says another type than the reference", "value")
-    if spot.is_to_patient and spot.name is not None and spot.name not in register.names:
+    # Another's and nobody's are said alike, too.
+    if spot.is_to_patient and spot.name is not None and register.names.get(spot.name) != address.id:
         problem = "is not registered here as an identifier of this patient"
         yield Finding(f"{spot.path}.identifier", problem, "not-found")
 

@@ -168,7 +168,11 @@ def test_a_reference_that_says_two_persons_or_nobody_is_refused_wherever_it_stan
     practice: Database, place: str, origin: Origin, reference: Tree
 ) -> None:
     tree, path = PLACES[place]
-    assert refused(practice, tree(reference), origin) == [path]
+    said_by_people = origin is Origin.PEOPLE and "identifier" in reference
+    expected = f"{path}.identifier" if said_by_people else path
+    found = refused(practice, tree(reference), origin)
+    assert expected in found
+    assert set(found) <= {path, f"{path}.identifier"}
 
 
 @pytest.mark.parametrize("place", WHO_IT_IS_ABOUT)
@@ -398,7 +402,7 @@ def test_contradictions_need_no_database() -> None:
     found = ownership.contradictions(tree, ANN, "urn:ours", references(tree), register)
     assert [(one.path, one.code) for one in found] == [
         ("CarePlan.subject", "business-rule"),
-        ("CarePlan.goal[0]", "business-rule"),
+        ("CarePlan.goal[0]", "not-found"),
     ]
 
 
@@ -427,7 +431,7 @@ def subjects(ann: str) -> list[tuple[Any, str]]:
         ({"identifier": {"value": "A-1"}}, "Goal.subject"),
         ({"identifier": {"type": {"text": "MRN"}}}, "Goal.subject"),
         ({"type": "Group", "identifier": ANNS}, "Goal.subject.type"),
-        ({"reference": f"Patient/{ann}", "identifier": BOBS}, "Goal.subject"),
+        ({"reference": f"Patient/{ann}", "identifier": BOBS}, "Goal.subject.identifier"),
         ({"reference": f"Patient/{ann}", "identifier": NOBODYS}, "Goal.subject.identifier"),
         ({"reference": f"Patient/{ann}", "type": "Group"}, "Goal.subject.type"),
     ]
@@ -446,6 +450,22 @@ def test_people_say_a_subject_who_is_registered_and_one_person(
         chart.create(tree, "nurse")
     assert [finding.path for finding in refusal.value.findings] == [path]
     assert contents(database) == before
+
+
+def test_what_another_patient_has_is_refused_in_the_words_for_what_nobody_has(
+    chart: Chart, ann: str, bob: str
+) -> None:
+    """Whoever is confined to Ann could ask so who else is a patient here, and what they have."""
+    theirs = chart.create(builders.goal(bob), "nurse").id
+
+    def refusal(**elements: Any) -> list[Any]:
+        with pytest.raises(InvalidContent) as refused_with:
+            chart.create(builders.care_plan(ann, **elements), "nurse")
+        return refused_with.value.findings
+
+    named = {"reference": f"Patient/{ann}"}
+    assert refusal(author={**named, "identifier": BOBS}) == refusal(author={**named, "identifier": NOBODYS})
+    assert refusal(goal=[{"reference": f"Goal/{theirs}"}]) == refusal(goal=[{"reference": "Goal/none"}])
 
 
 @pytest.mark.parametrize(

@@ -228,18 +228,28 @@ class World:
             requests.put(url, json={**tree, "subject": subject}, timeout=20)
 
     def change_both(self, chosen: Chosen) -> None:
-        """Have a copy be changed there, and its record here in the same place."""
-        self.change_there(chosen)
-        for record_id, kind, server_id in self._linked():
-            url = f"{self.base_url}/{kind}/{server_id}"
-            there = requests.get(url, timeout=20).json()
-            row = self._row(record_id)
-            if there.get("resourceType") != kind or row.set_aside:
-                continue
-            requests.put(url, json={**there, "language": "de"}, timeout=20)
-            self.before = contents(self.database)
-            self.chart.replace(record_id, {**exact_json.parse(row.tree), "language": "fr"}, "nurse")
+        """Have a copy be changed there, and its record here: in the same place, or in another one."""
+        self.clock.advance(seconds=600)
+        linked = [one for one in self._linked() if self._row(one[0]).set_aside is None]
+        if not linked:
             return
+        record_id, kind, server_id = chosen.of(linked)
+        url = f"{self.base_url}/{kind}/{server_id}"
+        there = requests.get(url, timeout=20).json()
+        if there.get("resourceType") == kind:
+            addresses = {name: f"Patient/{patient}" for name, patient in self.there.items()}
+            said = self._tree(chosen, kind, self.person(chosen), addresses, [])
+            others = {
+                name: said[name]
+                for name in ("contained", "extension", "expressedBy", "author", "source")
+                if name in said
+            }
+            language = {"language": "de"} if chosen.yes() else {}
+            requests.put(url, json=_plain({**there, **others, **language}), timeout=20)
+        self.before = contents(self.database)
+        self.chart.replace(
+            record_id, {**exact_json.parse(self._row(record_id).tree), "language": "fr"}, "nurse"
+        )
 
     def refusable(self, act: Callable[[], Any]) -> None:
         """Do the last thing that a door does, after what came before it has changed something."""
