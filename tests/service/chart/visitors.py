@@ -108,7 +108,8 @@ class World:
 
     def name(self, chosen: Chosen) -> Name:
         fresh = (SYSTEM, self.new_id())
-        return chosen.of([fresh, fresh, *map(self.called, PEOPLE), (SYSTEM, NOBODY["value"])])
+        nobodys = (SYSTEM, NOBODY["value"])
+        return chosen.of([fresh, nobodys, *map(self.called, PEOPLE)])
 
     def record(self, chosen: Chosen) -> tuple[str, str]:
         """Return id and type of a record, whoever's."""
@@ -167,14 +168,15 @@ class World:
             {"reference": addresses[other]},
             {"reference": address, "identifier": theirs},
             {"reference": addresses[other], "identifier": mine},
-            {"reference": address, "identifier": NOBODY},
             {"reference": f"Patient?identifier={SYSTEM}|{self.called(other)[1]}"},
             {"reference": f"Patient/{self.ids[one]}"},
             {"reference": f"{self.base_url}/Patient/{self.there[other]}"},
             {"reference": "Group/1"},
             {"display": one},
         ]
-        return dict(chosen.of(right * 6 + wrong))
+        # Wrong if people say it; a server may know somebody by what is not registered here.
+        unregistered = {"reference": address, "identifier": NOBODY}
+        return dict(chosen.of([*right * 6, *wrong, *[unregistered] * 5]))
 
     def _records_said(self, chosen: Chosen) -> list[str]:
         record_id, _ = self.record(chosen)
