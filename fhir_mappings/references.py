@@ -54,6 +54,15 @@ class Spot:
         return name_of(self.reference.get("identifier"))
 
     @property
+    def is_search(self) -> bool:
+        """Tell whether a server that it is sent to would search for the target: ``Type?identifier=…``.
+
+        Transactions alone may say so (https://hl7.org/fhir/R4/http.html#trules); some servers take it always.
+        """
+        head, mark, _ = (self.literal or "").partition("?")
+        return bool(mark) and head.rstrip("/").rpartition("/")[2].isalpha()
+
+    @property
     def is_to_patient(self) -> bool:
         """Tell whether it is about a patient, as far as it says."""
         if self.address is not None:

@@ -142,9 +142,10 @@ class FHIRClient:
             self._pieces[key] = Pieces(lambda params: self.pages(resource_type, params), parameter)
         return self._pieces[key].ask(values, more)
 
-    def deletions(self, resource_type: str, since: str) -> Found | Failure:
-        """Return what a type's history says was deleted since a moment."""
-        return _together(self.pages(f"{resource_type}/_history", {"_since": since}))
+    def history(self, resource_type: str, since: str) -> Found | Failure:
+        """Return what a type's history says since a moment: what was deleted, all else as it is by now."""
+        # The newest version comes first.
+        return _together(self.pages(f"{resource_type}/_history", {"_since": since}), newest_first=True)
 
     def pages(self, resource_type: str, params: Mapping[str, str]) -> Iterator[Found | Failure]:
         """Yield a search page by page; a failure is the last thing yielded.
@@ -220,8 +221,8 @@ _UNCACHED = {"Cache-Control": "no-cache"}
 _WHOLE = {"Prefer": "return=representation"}
 
 
-def _together(pages: Iterator[Found | Failure]) -> Found | Failure:
-    """Return all that pages show, each resource once as it was shown last; or why it is not all."""
+def _together(pages: Iterator[Found | Failure], *, newest_first: bool = False) -> Found | Failure:
+    """Return all that pages show, each resource once as shown last (or first); or why it is not all."""
     resources: dict[tuple[str, str], Tree] = {}
     deleted: set[Address] = set()
     server_time = None
@@ -230,7 +231,10 @@ def _together(pages: Iterator[Found | Failure]) -> Found | Failure:
         if not isinstance(page, Found):
             return page
         server_time = server_time or page.server_time
-        resources.update({(one["resourceType"], one["id"]): one for one in page.resources})
+        for one in page.resources:
+            key = (one["resourceType"], one["id"])
+            if not newest_first or key not in resources:
+                resources[key] = one
         deleted |= page.deleted
         unreadable += page.unreadable
     return Found(list(resources.values()), server_time, frozenset(deleted), unreadable)

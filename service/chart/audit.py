@@ -1,20 +1,22 @@
 """The law of every row, held against rows that are there: all of a backup, a sample for the doctor."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import references
-from service.chart import ownership
-from service.errors import InvalidInput
+from service.chart import ownership, targets
+from service.chart.targets import Register
+from service.errors import InvalidInput, ServiceError
 from service.store.deployment import identifier_system
-from service.store.tables import Record
+from service.store.tables import Record, Version
 
 _BATCH = 200
 #: A damaged file would bury the terminal.
@@ -29,43 +31,77 @@ class Breach:
     findings: list[Finding]
 
 
-def breaches(session: Session, sample: int | None = None) -> Iterator[Breach]:
-    """Yield the rows that are not their patient's; sample: look at so many only, here and there."""
-    query = select(Record.id, Record.patient_id, Record.tree).order_by(Record.id)
+def breaches(
+    session: Session, *, sample: int | None = None, patients: Collection[str] | None = None
+) -> Iterator[Breach]:
+    """Yield the rows that are not their patient's.
+
+    sample: look at so many only, here and there. patients: look at theirs, and at what names them.
+    """
+    columns = (Record.id, Record.resource_type, Record.patient_id, Record.tree, Version.tree)
+    is_current = (Version.record_id == Record.id) & (Version.version == Record.version)
+    query = select(*columns).outerjoin(Version, is_current).order_by(Record.id)
     if sample is not None:
-        count = session.scalar(select(func.count()).select_from(Record)) or 0
-        step = max(1, count // sample)
-        numbered = select(
-            Record.id, Record.patient_id, Record.tree, func.row_number().over(order_by=Record.id).label("n")
-        ).subquery()
-        query = select(numbered.c.id, numbered.c.patient_id, numbered.c.tree).where(numbered.c.n % step == 0)
+        query = query.where(Record.id.in_(_sample(session, sample)))
+    if patients is not None:
+        named = [Record.tree.contains(f"Patient/{one}", autoescape=True) for one in patients]
+        query = query.where(or_(Record.patient_id.in_(patients), *named))
     system = identifier_system(session)
     for rows in session.execute(query.execution_options(yield_per=_BATCH)).partitions(_BATCH):
-        trees = [(record_id, patient_id, exact_json.parse(text)) for record_id, patient_id, text in rows]
-        register = ownership.read_register(
-            session, [spot for _, _, tree in trees for spot in references(tree)]
-        )
-        for record_id, patient_id, tree in trees:
-            if findings := _findings(record_id, patient_id, tree, system, register):
-                yield Breach(record_id, findings)
+        read = [(_Row(*columns), _tree(columns[3])) for columns in rows]
+        spots = [spot for _, tree in read if tree for spot in references(tree)]
+        register = targets.read_register(session, spots)
+        for row, tree in read:
+            if findings := _findings(row, tree, system, register):
+                yield Breach(row.record_id, findings)
 
 
-def _findings(
-    record_id: str, patient_id: str | None, tree: Tree, system: str, register: ownership.Register
-) -> list[Finding]:
-    spots = list(references(tree))
-    findings = ownership.contradictions(tree, patient_id, system, spots, register)
-    if tree.get("id") != record_id:
-        findings.append(Finding(f"{tree['resourceType']}.id", "is another record's", "value"))
+class _Row(NamedTuple):
+    record_id: str
+    resource_type: str
+    patient_id: str | None
+    tree: str
+    #: The text of the current version, which is what is shown.
+    shown: str | None
+
+
+def _sample(session: Session, size: int) -> Select[tuple[str]]:
+    count = session.scalar(select(func.count()).select_from(Record)) or 0
+    step = max(1, count // size)
+    numbered = select(Record.id, func.row_number().over(order_by=Record.id).label("n")).subquery()
+    return select(numbered.c.id).where(numbered.c.n % step == 0)
+
+
+def _tree(text: str) -> Tree | None:
+    try:
+        tree = exact_json.parse(text)
+    except exact_json.JSONTextError:
+        return None
+    return tree if isinstance(tree, dict) else None
+
+
+def _findings(row: _Row, tree: Tree | None, system: str, register: Register) -> list[Finding]:
+    kind = row.resource_type
+    if tree is None or tree.get("resourceType") != kind:
+        return [Finding(kind, f"the row holds no {kind}", "structure")]
+    findings = ownership.contradictions(tree, row.patient_id, system, references(tree), register)
+    if tree.get("id") != row.record_id:
+        findings.append(Finding(f"{kind}.id", "is another record's", "value"))
+    if row.shown != row.tree:
+        findings.append(Finding(kind, "its current version says something else", "value"))
     return findings
 
 
-def require_lawful(session: Session) -> None:
-    """Raise InvalidInput naming the first rows that are not their patient's."""
+def require_lawful(
+    session: Session,
+    patients: Collection[str] | None = None,
+    refusal: type[ServiceError] = InvalidInput,
+) -> None:
+    """Raise a refusal that names the first rows that are not their patient's."""
     findings = [
         Finding(f"{row.record_id}: {one.path}", one.problem, one.code)
-        for row in islice(breaches(session), _MOST_SAID)
+        for row in islice(breaches(session, patients=patients), _MOST_SAID)
         for one in row.findings
     ]
     if findings:
-        raise InvalidInput(findings)
+        raise refusal(findings)

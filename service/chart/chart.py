@@ -11,7 +11,7 @@ from fhir_mappings.exact_json import Tree
 from fhir_mappings.mappings import BY_RECORD_TYPE
 from fhir_mappings.records import Record
 from fhir_mappings.references import Name
-from service.chart import patients, queries, rules, subjects, trees, writes
+from service.chart import aside, patients, queries, rules, subjects, trees, writes
 from service.chart.entries import Entry, Page, Patient
 from service.chart.ownership import Origin
 from service.chart.preconditions import (
@@ -27,7 +27,7 @@ from service.chart.preconditions import (
     type_of,
     withdrawn_tree,
 )
-from service.chart.queries import HANDED_OVER, Wanted
+from service.chart.queries import Wanted
 from service.chart.writes import Change
 from service.errors import Conflict, InvalidContent
 from service.store import tables
@@ -170,7 +170,7 @@ class Chart:
             session, tree["resourceType"], record_id, None, withdrawn=True, set_aside=True
         )
         was_pulled = queries.first_action(session, record_id) == "pull"
-        row.set_aside = HANDED_OVER
+        row.set_aside = aside.HANDED_OVER
         change = self._change(actor, "hand-over", except_connection=except_connection)
         writes.replace(session, row, withdrawn_tree(current.tree, self._today()), change)
         require_valid(tree)
@@ -183,11 +183,6 @@ class Chart:
             change, origin=Origin.SERVER, action="pull" if was_pulled else "hand-over"
         )
         return writes.add(session, whole, patient_id, origin)
-
-    def set_aside(self, session: Session, record_id: str, why: str | None) -> None:
-        """Show a record to nobody until a person has decided about it; None shows it again."""
-        session.get_one(tables.Record, record_id).set_aside = why
-        session.flush()
 
     def get(self, resource_type: str, record_id: str) -> Entry:
         with self._database.read() as session:
@@ -247,7 +242,7 @@ class Chart:
     def set_aside_count(self, patient_id: str) -> int:
         """Count a patient's records that wait, shown to nobody, for a person's decision."""
         with self._database.read() as session:
-            return queries.set_aside_of(session, patient_id)
+            return aside.count(session, patient_id)
 
     def patient_of(self, tree: Tree) -> str:
         """Return our id of the patient whom people say a record is about. Raises InvalidContent."""

@@ -47,7 +47,7 @@ class Patient:
 
 @dataclass(frozen=True)
 class PatientChange:
-    """One line of a patient's history. detail: the identifiers, or the patients, that it was about."""
+    """One line of a patient's history. detail: the identifiers and the patients that it was about."""
 
     action: str
     detail: dict[str, Any] = field(repr=False)

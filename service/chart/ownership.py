@@ -1,32 +1,33 @@
 """The law of every row: a record's subject is its patient, said once or twice, as is all it refers to.
 
-Held in ``writes.write``, through which every tree passes that is stored, whichever door it came by;
-a restored backup is held to it row by row. What people say is read strictly. Of what a server says
+Held in ``writes``, through which every tree passes that is stored, whichever door it came by; a
+restored backup is held to it row by row. What people say is read strictly. Of what a server says
 only a contradiction counts: it may know a patient by names that are not registered here.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from enum import StrEnum
-from typing import TypeVar
 
-from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree, dump
-from fhir_mappings.references import Name, Spot, name_of, references, subject_of
+from fhir_mappings.references import Address, Name, Spot, name_of, references, subject_of
+from service.chart import targets
+from service.chart.targets import Register
 from service.chart.trees import PATIENT_TYPES, RECORD_TYPES
 from service.errors import InvalidContent
-from service.store import tables
 
 #: Elements that say whom something is about; elsewhere another patient may stand, a parent who answers.
 _SUBJECTS = frozenset({"subject", "patient"})
 
-#: Fewer than SQLite's limit of variables in one statement, of which a name takes three.
-_CHUNK = 300
+#: A URL with its scheme, or a resource that is contained.
+_NOT_RELATIVE = re.compile(r"#|[A-Za-z][A-Za-z0-9+.\-]*:")
 
-T = TypeVar("T", str, Name)
+#: An identifier of nobody who is registered here, and the patient whom a record means by it.
+Stranger = tuple[Name, str]
 
 
 class Origin(StrEnum):
@@ -34,19 +35,6 @@ class Origin(StrEnum):
 
     PEOPLE = "people"
     SERVER = "server"
-
-
-@dataclass(frozen=True)
-class Register:
-    """What is registered here of all that some trees refer to.
-
-    owners: record id -> type and patient. patients: id -> the patient into whom they were merged,
-    if they were. names: identifier -> patient.
-    """
-
-    owners: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
-    patients: Mapping[str, str | None] = field(default_factory=dict)
-    names: Mapping[Name, str] = field(default_factory=dict)
 
 
 def require(
@@ -57,30 +45,37 @@ def require(
     *,
     origin: Origin = Origin.PEOPLE,
     before: Tree | None = None,
-) -> None:
+) -> set[Stranger]:
     """Raise InvalidContent for whatever in a tree contradicts that it is this patient's record.
 
     system: of our identifiers. before: the version that it replaces; what people leave as it was
-    is not held against them.
+    is not held against them. Return the identifiers by which it names patients and nobody is
+    registered here: who is so later has to be the one whom it means.
     """
     spots = list(references(tree))
-    register = read_register(session, spots, locked=True)
-    findings = contradictions(tree, patient_id, system, spots, register)
+    new, led_here = [], []
     if origin is Origin.PEOPLE and patient_id is not None:
-        findings += _loose(spots, register, before)
+        kept = {dump(spot.reference) for spot in references(before)} if before else set()
+        new = [spot for spot in spots if dump(spot.reference) not in kept]
+        led_here = _led_here(session, new)
+    register = targets.read_register(session, spots + led_here, locked=True)
+    findings = unproven(new, register)
+    refused = {finding.path.removesuffix(".identifier") for finding in findings}
+    others = [spot for spot in spots + led_here if spot.path not in refused]
+    findings += contradictions(tree, patient_id, system, others, register)
     if findings:
         raise InvalidContent(findings)
+    return set() if patient_id is None else _strangers(spots, patient_id, register)
 
 
-def read_register(session: Session, spots: Iterable[Spot], *, locked: bool = False) -> Register:
-    """Read what is registered here of all that is referred to; locked: it stays so until the commit."""
-    addresses = {spot.address for spot in spots if spot.address is not None}
-    names = {spot.name for spot in spots if spot.name is not None and spot.is_to_patient}
-    return Register(
-        _owners(session, {one.id for one in addresses if one.resource_type in RECORD_TYPES}),
-        _patients(session, {one.id for one in addresses if one.resource_type == "Patient"}, locked),
-        named_patients(session, names),
-    )
+def _led_here(session: Session, spots: Iterable[Spot]) -> list[Spot]:
+    """Return the references that lead here by way of a server that is kept in step, as ours."""
+    copies = targets.copies(session, {spot.literal for spot in spots if spot.literal is not None})
+    return [
+        replace(spot, reference={**spot.reference, "reference": str(copies[spot.literal])})
+        for spot in spots
+        if spot.literal in copies
+    ]
 
 
 def contradictions(
@@ -88,24 +83,23 @@ def contradictions(
 ) -> list[Finding]:
     """Return what no row may say, whoever said it. Pure."""
     findings = _identity(tree, system)
-    if tree["resourceType"] not in PATIENT_TYPES:
-        return findings
-    if subject_of(tree) is None:
-        findings.append(_another_patient(tree))
-    subject = f"{tree['resourceType']}.subject"
+    kind = tree["resourceType"]
+    if kind not in PATIENT_TYPES:
+        shared = Finding(kind, f"a {kind} is for all, and no patient's", "business-rule")
+        return findings if patient_id is None else [*findings, shared]
+    subject, path = subject_of(tree), f"{kind}.subject"
+    # Not looked for among the references: one that says neither address nor identifier is none of them.
+    is_about_them = subject is not None and subject.address == ("Patient", patient_id)
+    if not is_about_them:
+        stays = "a record stays with the patient whom it was made for"
+        findings.append(Finding(path, stays, "business-rule"))
     for spot in spots:
-        if spot.path == subject and spot.address != ("Patient", patient_id):
-            findings.append(_another_patient(tree))
-        elif problem := _target_problem(spot, patient_id, register) or _name_problem(
-            spot, patient_id, register
-        ):
+        if spot.path == path and not is_about_them:
+            continue
+        problem = _target_problem(spot, patient_id, register) or _name_problem(spot, patient_id, register)
+        if problem is not None:
             findings.append(Finding(spot.path, *problem))
     return findings
-
-
-def _another_patient(tree: Tree) -> Finding:
-    problem = "a record stays with the patient whom it was made for"
-    return Finding(f"{tree['resourceType']}.subject", problem, "business-rule")
 
 
 def _identity(tree: Tree, system: str) -> list[Finding]:
@@ -130,17 +124,19 @@ def _identity(tree: Tree, system: str) -> list[Finding]:
 def _target_problem(spot: Spot, patient_id: str | None, register: Register) -> tuple[str, str] | None:
     address = spot.address
     if address is None:
-        return None
+        # Whom it finds is only known where it arrives: in another patient's chart, maybe.
+        return ("is a search and no address: Type/id", "value") if spot.is_search else None
     if address.resource_type == "Patient":
         return _patient_problem(spot, patient_id, register)
     if address.resource_type not in RECORD_TYPES:
         return None
-    owner = register.owners.get(address.id)
-    if owner is None or owner[0] != address.resource_type:
-        return f"no such {address.resource_type} is kept here", "not-found"
-    if address.resource_type in PATIENT_TYPES and owner[1] != patient_id:
-        return f"this {address.resource_type} belongs to another patient", "business-rule"
-    return None
+    kind, owner = register.owners.get(address.id, (None, None))
+    is_for_all = address.resource_type not in PATIENT_TYPES
+    if kind == address.resource_type and (is_for_all or owner == patient_id):
+        return None
+    # Another's and none are said alike: who is confined to a patient is not told what others have.
+    whose = "" if is_for_all else " of this patient"
+    return f"no such {address.resource_type}{whose} is kept here", "not-found"
 
 
 def _patient_problem(spot: Spot, patient_id: str | None, register: Register) -> tuple[str, str] | None:
@@ -166,60 +162,48 @@ def _name_problem(spot: Spot, patient_id: str | None, register: Register) -> tup
     return None
 
 
-def _loose(spots: Iterable[Spot], register: Register, before: Tree | None) -> list[Finding]:
-    """Return what people say of a patient that nothing here bears out."""
-    kept = {dump(spot.reference) for spot in references(before)} if before else set()
+def unproven(spots: Iterable[Spot], register: Register) -> list[Finding]:
+    """Return what people may not say because nothing here bears it out. Pure."""
     findings = []
     for spot in spots:
-        if spot.address is None or dump(spot.reference) in kept:
-            continue
-        if spot.reference.get("type", spot.address.resource_type) != spot.address.resource_type:
-            findings.append(Finding(f"{spot.path}.type", "says another type than the reference", "value"))
-        if spot.is_to_patient and spot.name is not None and spot.name not in register.names:
-            problem = "is not registered here as an identifier of this patient"
-            findings.append(Finding(f"{spot.path}.identifier", problem, "not-found"))
+        if (problem := _unread(spot) or _unregistered_subject(spot, register)) is not None:
+            findings.append(Finding(spot.path, problem, "value"))
+        elif spot.address is not None:
+            findings += _twice_unproven(spot, spot.address, register)
     return findings
 
 
-def _owners(session: Session, ids: set[str]) -> dict[str, tuple[str, str | None]]:
-    table = tables.Record
-    owners = {}
-    for chunk in _chunks(ids):
-        rows = session.execute(
-            select(table.id, table.resource_type, table.patient_id).where(table.id.in_(chunk))
-        )
-        owners.update({row.id: (row.resource_type, row.patient_id) for row in rows})
-    return owners
+def _unread(spot: Spot) -> str | None:
+    literal = spot.literal
+    is_read = literal is None or spot.address is not None or spot.is_search or _NOT_RELATIVE.match(literal)
+    return None if is_read else "cannot be read: Type/id, #id, or a whole URL"
 
 
-def _patients(session: Session, ids: set[str], locked: bool) -> dict[str, str | None]:
-    table = tables.Patient
-    patients: dict[str, str | None] = {}
-    for chunk in _chunks(ids):
-        query = select(table.id, table.merged_into).where(table.id.in_(chunk))
-        if locked:
-            # Nobody is merged away between this look and the commit.
-            query = query.with_for_update(read=True, key_share=True)
-        patients.update({row.id: row.merged_into for row in session.execute(query)})
-    return patients
+def _unregistered_subject(spot: Spot, register: Register) -> str | None:
+    if spot.element not in _SUBJECTS or spot.is_search:
+        return None
+    if spot.literal is None and spot.name in register.names:
+        return None
+    is_ours = spot.address is not None and spot.address.resource_type == "Patient"
+    return None if is_ours else "has to be a patient who is registered here: Patient/id"
 
 
-def named_patients(session: Session, names: set[Name]) -> dict[Name, str]:
-    """Return whom each identifier belongs to, of those that are registered."""
-    table = tables.PatientIdentifier
-    owners: dict[Name, str] = {}
-    for chunk in _chunks(names):
-        rows = session.execute(
-            select(table.system, table.value, table.patient_id).where(
-                # The plain column beside the tuple, which alone is no index look-up on SQLite.
-                table.value.in_({value for _, value in chunk}),
-                tuple_(table.system, table.value).in_(chunk),
-            )
-        )
-        owners.update({(row.system, row.value): row.patient_id for row in rows})
-    return owners
+def _twice_unproven(spot: Spot, address: Address, register: Register) -> Iterator[Finding]:
+    if spot.reference.get("type", address.resource_type) != address.resource_type:
+        yield Finding(f"{spot.path}.type", "says another type than the reference", "value")
+    # Another's and nobody's are said alike, too.
+    if spot.is_to_patient and spot.name is not None and register.names.get(spot.name) != address.id:
+        problem = "is not registered here as an identifier of this patient"
+        yield Finding(f"{spot.path}.identifier", problem, "not-found")
 
 
-def _chunks(items: set[T]) -> Iterable[list[T]]:
-    listed = sorted(items)
-    return (listed[start : start + _CHUNK] for start in range(0, len(listed), _CHUNK))
+def _strangers(spots: Collection[Spot], patient_id: str, register: Register) -> set[Stranger]:
+    strangers: set[Stranger] = set()
+    for spot in spots:
+        if spot.name is None or not spot.is_to_patient or spot.name in register.names:
+            continue
+        if spot.address is not None:
+            strangers.add((spot.name, spot.address.id))
+        elif spot.element in _SUBJECTS:
+            strangers.add((spot.name, patient_id))
+    return strangers

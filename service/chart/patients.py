@@ -12,9 +12,12 @@ from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
 from fhir_mappings.references import Name
 from service.chart.entries import Page, Patient, PatientChange
-from service.chart.ownership import named_patients
+from service.chart.targets import named_patients
 from service.errors import Conflict, InvalidContent, InvalidInput, NotFound
 from service.store import matches, tables
+
+#: What a line of a patient's history shows.
+_SHOWN = frozenset({"identifiers", "corrected", "from", "into"})
 
 
 def find_or_register(
@@ -25,15 +28,19 @@ def find_or_register(
     Raises Conflict when they belong to different patients (who is who is for a person to say), and
     InvalidContent for a second value in one system, unless that is meant (``also``).
     """
-    wanted = _valid(list(dict.fromkeys(identifiers)))
+    wanted = list(dict.fromkeys(identifiers))
+    places = [f"identifiers[{position}]" for position in range(len(wanted))]
+    _require_names(wanted, places)
     known = named_patients(session, set(wanted))
     owners = set(known.values())
     if len(owners) > 1:
         raise Conflict("These identifiers belong to different patients")
     patient_id = owners.pop() if owners else None
     new = [name for name in wanted if name not in known]
+    if patient_id is not None and new:
+        lock(session, patient_id)
     if not also:
-        _require_one_a_system(session, patient_id, wanted)
+        _require_one_a_system(session, patient_id, wanted, places)
     if patient_id is None:
         patient_id = str(uuid.uuid4())
         session.add(tables.Patient(id=patient_id, created_at=now, created_by=actor))
@@ -50,22 +57,25 @@ def add_identifier(
 ) -> None:
     """Call a patient by one more identifier. Raises Conflict where another patient has it."""
     lock(session, patient_id)
-    if claim_identifier(session, patient_id, name, now, also=also):
+    if claim_identifier(session, patient_id, name, now, also=also, place=""):
         note(session, patient_id, "add", {"identifiers": listed([name])}, actor, now)
 
 
 def claim_identifier(
-    session: Session, patient_id: str, name: Name, now: datetime, *, also: bool = False
+    session: Session, patient_id: str, name: Name, now: datetime, *, also: bool, place: str
 ) -> bool:
-    """Give a patient who is held (``lock``) an identifier that nobody has; False if they have it already."""
-    (name,) = _valid([name])
+    """Give a patient who is held (``lock``) an identifier that nobody has; False if they have it already.
+
+    place: where it was said.
+    """
+    _require_names([name], [place])
     owner = named_patients(session, {name}).get(name)
     if owner == patient_id:
         return False
     if owner is not None:
         raise Conflict("Another patient is called by this identifier here")
     if not also:
-        _require_one_a_system(session, patient_id, [name])
+        _require_one_a_system(session, patient_id, [name], [place])
     _give(session, patient_id, [name], now)
     return True
 
@@ -113,11 +123,17 @@ def history(session: Session, patient_id: str) -> list[PatientChange]:
     get(session, patient_id)
     table = tables.PatientChange
     rows = session.scalars(select(table).where(table.patient_id == patient_id).order_by(table.number.desc()))
-    return [PatientChange(row.action, exact_json.parse(row.detail), row.actor, row.at) for row in rows]
+    return [PatientChange(row.action, _shown(row), row.actor, row.at) for row in rows]
+
+
+def _shown(row: tables.PatientChange) -> dict[str, Any]:
+    # Not the list by which a merge can be undone: it is long, and names what callers keep to themselves.
+    return {name: value for name, value in exact_json.parse(row.detail).items() if name in _SHOWN}
 
 
 def _give(session: Session, patient_id: str, names: Iterable[Name], now: datetime) -> None:
     names = list(names)
+    _require_meant(session, patient_id, names)
     for system, value in names:
         session.add(tables.PatientIdentifier(system=system, value=value, patient_id=patient_id))
     session.flush()
@@ -125,38 +141,65 @@ def _give(session: Session, patient_id: str, names: Iterable[Name], now: datetim
         matches.make_stale(session, patient_id, now)
 
 
+def _require_meant(session: Session, patient_id: str, names: Iterable[Name]) -> None:
+    """Raise Conflict where a record means another patient by an identifier: it would say two things."""
+    table = tables.UnregisteredName
+    for system, value in names:
+        record_id = session.scalar(
+            select(table.record_id)
+            .where(table.system == system, table.value == value, table.patient_id != patient_id)
+            .order_by(table.record_id)
+            .limit(1)
+        )
+        if record_id is not None:
+            problem = "means another patient by this identifier: correct it there, or merge the two"
+            raise Conflict(f"The record {record_id} {problem}")
+
+
 def listed(names: Iterable[Name]) -> list[dict[str, str]]:
     return [{"system": system, "value": value} for system, value in names]
 
 
-def _require_one_a_system(session: Session, patient_id: str | None, names: Sequence[Name]) -> None:
+def names(identifiers: Iterable[dict[str, str]]) -> list[Name]:
+    return [(one["system"], one["value"]) for one in identifiers]
+
+
+def pairs(corrected: Iterable[tuple[Name, Name]]) -> list[dict[str, dict[str, str]]]:
+    """Return identifiers and what they became, as a line of history has them."""
+    return [dict(zip(("identifier", "corrected"), listed(pair), strict=True)) for pair in corrected]
+
+
+def _require_one_a_system(
+    session: Session, patient_id: str | None, names: Sequence[Name], places: Sequence[str]
+) -> None:
     """Raise InvalidContent for a second value in a system: more often a mistake than a second number."""
-    held: dict[str, str] = {}
-    if patient_id is not None:
-        table = tables.PatientIdentifier
-        rows = session.execute(select(table.system, table.value).where(table.patient_id == patient_id))
-        held.update({row.system: row.value for row in rows})
+    held = set(get(session, patient_id).identifiers) if patient_id is not None else set()
+    systems = {system for system, _ in held}
     findings = []
-    for position, (system, value) in enumerate(names):
-        if held.setdefault(system, value) != value:
+    for place, name in zip(places, names, strict=True):
+        if name[0] in systems and name not in held:
             problem = "is a second value in one system; if both are meant, say so (also)"
-            findings.append(Finding(f"identifiers[{position}].value", problem, "business-rule"))
+            findings.append(Finding(_member(place, "value"), problem, "business-rule"))
+        systems.add(name[0])
     if findings:
         raise InvalidContent(findings)
 
 
-def _valid(identifiers: list[Name]) -> list[Name]:
-    if not identifiers:
+def _require_names(names: Sequence[Name], places: Sequence[str]) -> None:
+    if not names:
         raise InvalidContent(Finding("identifiers", "a patient needs an identifier", "required"))
     findings = [
-        Finding(f"identifiers[{position}].{name}", problem)
-        for position, pair in enumerate(identifiers)
+        Finding(_member(place, name), problem)
+        for place, pair in zip(places, names, strict=True)
         for name, text in zip(("system", "value"), pair, strict=True)
         if (problem := _problem(name, text))
     ]
     if findings:
         raise InvalidContent(findings)
-    return identifiers
+
+
+def _member(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
 
 
 def _problem(name: str, text: str) -> str | None:

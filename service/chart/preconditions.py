@@ -16,7 +16,7 @@ from fhir_mappings.references import names_of
 from service.chart import queries, rules, trees
 from service.chart.entries import Entry
 from service.errors import Conflict, InvalidContent, NotFound, VersionConflict
-from service.store.tables import Record
+from service.store.tables import Patient, Record
 
 
 @contextmanager
@@ -90,6 +90,7 @@ def lock_current(
     Raises VersionConflict for another version than if_version, Conflict for a record that was
     withdrawn and NotFound for one that was set aside, unless those are wanted.
     """
+    _hold_patient(session, record_id)
     row = session.get(Record, record_id, with_for_update=True, populate_existing=True)
     if row is None or row.resource_type != resource_type or (row.set_aside and not set_aside):
         raise queries.missing(resource_type)
@@ -99,6 +100,18 @@ def lock_current(
     if not withdrawn and is_withdrawn(entry):
         raise Conflict("The record was withdrawn; it can be read, and no longer changed")
     return row, entry
+
+
+def _hold_patient(session: Session, record_id: str) -> None:
+    """Hold whose a record is before the record, as a merge does: else the two wait for each other.
+
+    Not on SQLite, where whoever writes is alone.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        theirs = (
+            select(Patient.id).join(Record, Record.patient_id == Patient.id).where(Record.id == record_id)
+        )
+        session.execute(theirs.with_for_update(read=True, key_share=True, of=Patient))
 
 
 def is_withdrawn(entry: Entry) -> bool:

@@ -13,9 +13,6 @@ from service.chart.trees import split_canonical
 from service.errors import InvalidInput, NotFound
 from service.store.tables import Record, RecordIdentifier, Version
 
-#: Why a record is set aside: its copy is another patient's there; it was handed over to another patient.
-MOVED, HANDED_OVER = "moved", "handed-over"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
@@ -128,12 +125,6 @@ def _beyond(session: Session, after: str) -> ColumnElement[bool]:
 
 def missing(resource_type: str, *, version: bool = False) -> NotFound:
     return NotFound(f"There is no such {'version of this ' if version else ''}{resource_type} here")
-
-
-def set_aside_of(session: Session, patient_id: str) -> int:
-    """Count a patient's records that are shown to nobody until a person has decided about them."""
-    count = select(func.count()).select_from(Record)
-    return session.scalar(count.where(Record.patient_id == patient_id, Record.set_aside == MOVED)) or 0
 
 
 def first_action(session: Session, record_id: str) -> str | None:

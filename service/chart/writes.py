@@ -1,5 +1,6 @@
 """A record's row, its history and its place in the outbox: written together or not at all."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -12,7 +13,7 @@ from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import names_of
 from service.chart import ownership, trees
 from service.chart.entries import Entry
-from service.chart.ownership import Origin
+from service.chart.ownership import Origin, Stranger
 from service.store import outbox, tables
 from service.store.deployment import identifier_system
 
@@ -38,6 +39,7 @@ def _insert(table: type[tables.Table]) -> Insert:
 _INSERT_RECORD = _insert(tables.Record)
 _INSERT_IDENTIFIER = _insert(tables.RecordIdentifier)
 _INSERT_VERSION = _insert(tables.Version)
+_INSERT_STRANGER = _insert(tables.UnregisteredName)
 
 
 def add(session: Session, tree: Tree, patient_id: str | None, change: Change) -> Entry:
@@ -69,7 +71,7 @@ def _write(
 ) -> Entry:
     """Write a record's row, identifiers and version: the one place where that is done."""
     before = None if record is None else exact_json.parse(record.tree)
-    ownership.require(
+    strangers = ownership.require(
         session, tree, patient_id, identifier_system(session), origin=change.origin, before=before
     )
     columns = _columns(tree) | {"version": record.version + 1 if record else 1, "updated_at": change.at}
@@ -81,8 +83,10 @@ def _write(
         for name, value in columns.items():
             setattr(record, name, value)
         session.flush()
-        session.execute(delete(tables.RecordIdentifier).where(tables.RecordIdentifier.record_id == record.id))
+        for table in (tables.RecordIdentifier, tables.UnregisteredName):
+            session.execute(delete(table).where(table.record_id == record.id))
     _identify(connection, tree)
+    _note_strangers(connection, tree["id"], strangers)
     return _versioned(connection, tree, patient_id, columns, change)
 
 
@@ -100,6 +104,15 @@ def _identify(connection: Connection, tree: Tree) -> None:
     rows = [{"record_id": tree["id"], "system": system, "value": value} for system, value in names_of(tree)]
     if rows:
         connection.execute(_INSERT_IDENTIFIER, rows)
+
+
+def _note_strangers(connection: Connection, record_id: str, strangers: Iterable[Stranger]) -> None:
+    rows = [
+        {"record_id": record_id, "system": system, "value": value, "patient_id": meant}
+        for (system, value), meant in sorted(strangers)
+    ]
+    if rows:
+        connection.execute(_INSERT_STRANGER, rows)
 
 
 def _versioned(

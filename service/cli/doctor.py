@@ -203,7 +203,7 @@ def _token_file(file: Path) -> str | None:
 def _ownership(database: Database) -> Seen:
     """Look at some rows: each record has to be its patient's, whoever wrote it."""
     with database.read() as session:
-        found = list(islice(audit.breaches(session, SAMPLE), 3))
+        found = list(islice(audit.breaches(session, sample=SAMPLE), 3))
     if not found:
         return Seen("whose records are", "all looked at are their patient's")
     named = "; ".join(f"{row.record_id}: {row.findings[0].path} {row.findings[0].problem}" for row in found)

@@ -16,9 +16,9 @@ from service.cli.patient import AS_JSON, PAGE
 from service.cli.translate import FILE
 from service.errors import InvalidInput
 from service.sync.ledger import Missing
+from service.sync.moved_decision import MovedDecision
 from service.sync.reasons import MISSING, PERSONS, State
 from service.sync.report import Report
-from service.sync.resolution import MovedDecision
 
 CONNECTION = click.option("--connection", help="This server alone, by name.")
 _STATUS = (

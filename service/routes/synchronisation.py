@@ -17,7 +17,7 @@ from service.routes.services import principal, sync
 from service.schemas.bodies import MovedDecisionSchema, ResolutionSchema, RunSchema
 from service.schemas.queries import ConflictQuery, ConnectionQuery, SyncQuery
 from service.sync.ledger import Conflict, Invalid, Status
-from service.sync.resolution import MovedDecision
+from service.sync.moved_decision import MovedDecision
 
 blueprint = Noun(
     "sync", __name__, url_prefix="/api/v1/sync", description="In step with FHIR servers, or why not."

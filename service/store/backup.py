@@ -17,7 +17,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, delete, func, insert, select
+from sqlalchemy import Table, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
@@ -75,7 +75,8 @@ def restore(
     database: Database,
     path: Path,
     progress: Callable[[int], None] | None = None,
-    check: Callable[[Session], None] = lambda _: None,
+    *,
+    check: Callable[[Session], None],
 ) -> Summary:
     """Fill an empty database from a file, wholly or not at all.
 
@@ -93,12 +94,15 @@ def restore(
         counts = dict.fromkeys(_TABLES, 0)
         done = 0
         for name, rows in groupby(_rows(lines, header["columns"]), key=lambda row: row[0]):
+            inward: list[dict[str, Any]] = []
             for some in _batches(values for _, values in rows):
+                inward += _without_inward(_TABLES[name], some)
                 session.execute(insert(_TABLES[name]), some)
                 counts[name] += len(some)
                 done += len(some)
                 if progress:
                     progress(done)
+            _refer_inward(session, _TABLES[name], inward)
         if counts != {**dict.fromkeys(_TABLES, 0), **header["rows"]}:
             raise InvalidInput("The backup does not hold as many rows as it says")
         session.expire_all()
@@ -225,6 +229,29 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     remaining = iter(rows)
     while some := list(islice(remaining, _BATCH)):
         yield some
+
+
+def _without_inward(table: Table, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Take out of rows what refers to rows of the same table, which may come later; return that."""
+    inward = []
+    for row in rows:
+        named = {name: row[name] for name in _inward(table) if row.get(name) is not None}
+        if named:
+            inward.append({**{column.name: row[column.name] for column in table.primary_key}, **named})
+            row.update(dict.fromkeys(named))
+    return inward
+
+
+def _refer_inward(session: Session, table: Table, inward: Iterable[dict[str, Any]]) -> None:
+    for row in inward:
+        keys = [column == row[column.name] for column in table.primary_key]
+        session.execute(
+            update(table).where(*keys).values({name: row[name] for name in _inward(table) if name in row})
+        )
+
+
+def _inward(table: Table) -> list[str]:
+    return [key.parent.name for key in table.foreign_keys if key.column.table is table]
 
 
 def _require_empty(session: Session) -> None:

@@ -124,6 +124,20 @@ class RecordIdentifier(Table):
     value: Mapped[str] = mapped_column(primary_key=True)
 
 
+class UnregisteredName(Table):
+    """An identifier that a record says of a patient, and nobody is registered by here.
+
+    patient_id: whom it means. Who is registered by it later has to be them, or the row would say two things.
+    """
+
+    __tablename__ = "unregistered_names"
+
+    system: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(primary_key=True)
+    record_id: Mapped[str] = mapped_column(ForeignKey("records.id"), primary_key=True, index=True)
+    patient_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
 class Version(Table):
     """Each version of a record, the current one too: who made it, when, by which act."""
 

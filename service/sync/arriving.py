@@ -57,11 +57,9 @@ class Arrivals:
         resource_type = next(iter(bodies.values()))["resourceType"]
         with self._desk.database.read() as session:
             held = read_held(session, self._desk.connection_id, resource_type, list(bodies))
-            refused = untaken.bodies(session, self._desk.connection_id, resource_type, list(bodies))
+        # What is listed as not to be taken is judged again: why it was not may lie with what is here.
         unknown = {
-            server_id: body
-            for server_id, body in bodies.items()
-            if not is_echo(body, held.get(server_id)) and refused.get(server_id) != exact_json.dump(body)
+            server_id: body for server_id, body in bodies.items() if not is_echo(body, held.get(server_id))
         }
         if unknown:
             self._take_unknown(unknown, held)
@@ -229,7 +227,8 @@ class Arrivals:
         return current(session, found[0]) if len(set(found)) == 1 else None
 
     def _list(self, session: Session, body: Tree, findings: Sequence[Finding], held: Held | None) -> None:
-        untaken.keep(session, self._desk.connection_id, body, findings, self._desk.clock())
+        if not untaken.keep(session, self._desk.connection_id, body, findings, self._desk.clock()):
+            return
         self._desk.report.invalid += 1
         if held is not None:
             why = links.explained(State.REJECTED, Reason.NOT_VALID_THERE)

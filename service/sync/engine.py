@@ -13,18 +13,18 @@ from service.config import Config
 from service.errors import NotFound
 from service.fhir_client import FHIRClient
 from service.store.database import Database
-from service.sync import connections, ledger, plan, resolution
+from service.sync import connections, ledger, moved_decision, plan, resolution
 from service.sync.capabilities import Capabilities
 from service.sync.connections import Connection
 from service.sync.desk import TYPES, Desk
 from service.sync.identifiers import same_systems
 from service.sync.match import Matcher, MatchRules
 from service.sync.merge import Side
+from service.sync.moved_decision import MovedDecision
 from service.sync.plan import Method
 from service.sync.presence import Presence
 from service.sync.reasons import NEXT_STEPS, Reason
 from service.sync.report import Report
-from service.sync.resolution import MovedDecision
 from service.sync.round import Direction, Round
 
 log = structlog.get_logger(__name__)
@@ -190,7 +190,7 @@ class Sync:
         """Decide about a copy that moved: write it back, let it go, or hand it over to whose it is there."""
         with self._database.begin() as session:
             connection_id = connections.named(session, connection).id
-            resolution.decide_moved(
+            moved_decision.decide_moved(
                 session, self._chart, self._clock, record_id, connection_id, decision, actor
             )
 

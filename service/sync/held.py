@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from service.fhir_answers import version_of
-from service.store.tables import Link, MovedCopy, Record
-from service.sync import links
+from service.store.tables import Link, MovedCopy, PatientLink, Record
+from service.sync import links, match_rows
 from service.sync.links import Known
 from service.sync.reasons import State
 from service.sync.subjects import Copy
@@ -41,11 +41,17 @@ def read_held(
     held: dict[str, Held] = {}
     for some in links.chunks(server_ids):
         rows: Iterable[Any] = session.execute(
-            select(Link, Record.patient_id, MovedCopy.server_version, MovedCopy.body)
+            select(Link, Record.patient_id, MovedCopy, PatientLink)
             .join(Record, Record.id == Link.record_id)
             .outerjoin(
                 MovedCopy,
                 (MovedCopy.record_id == Link.record_id) & (MovedCopy.connection_id == Link.connection_id),
+            )
+            .outerjoin(
+                PatientLink,
+                (PatientLink.patient_id == Record.patient_id)
+                & (PatientLink.connection_id == Link.connection_id)
+                & (PatientLink.state == match_rows.MATCHED),
             )
             .where(
                 Link.connection_id == connection_id,
@@ -53,11 +59,24 @@ def read_held(
                 Link.server_id.in_(some),
             )
         )
-        for link, patient_id, moved_version, moved_body in rows:
+        for link, patient_id, moved, match in rows:
             known = Known(State(link.state), link.server_id, link.server_version, link.body)
-            last = (link.server_version, link.body) if moved_body is None else (moved_version, moved_body)
+            last = _last_seen(link, moved, match)
             held[str(link.server_id)] = Held(link.record_id, str(patient_id), known, *last)
     return held
+
+
+def _last_seen(
+    link: Link, moved: MovedCopy | None, match: PatientLink | None
+) -> tuple[str | None, str | None]:
+    """Return version and text of a copy as it was last judged; nothing of one that is to be judged again."""
+    if moved is None:
+        return link.server_version, link.body
+    theirs = (match.server_id, *match_rows.earlier_ids(match)) if match is not None else ()
+    if moved.decision is None and (moved.there is None or moved.there in theirs):
+        # Somebody has said since that the two are one person, or which of them ours is.
+        return None, None
+    return moved.server_version, moved.body
 
 
 def is_echo(body: Tree, held: Held | None) -> bool:

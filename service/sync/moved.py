@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
-from service.chart import Chart
-from service.chart.queries import MOVED
+from service.chart import aside
 from service.fhir_answers import version_of
 from service.store.tables import MovedCopy, OutboxRow, Version
 from service.sync import links
@@ -19,7 +18,6 @@ from service.sync.reasons import Reason, State
 
 def set_aside(
     session: Session,
-    chart: Chart,
     connection_id: str,
     record_id: str,
     body: Tree,
@@ -49,7 +47,7 @@ def set_aside(
         delete(OutboxRow).where(OutboxRow.record_id == record_id, OutboxRow.connection_id == connection_id)
     )
     if was_born_there(session, record_id):
-        chart.set_aside(session, record_id, MOVED)
+        aside.hide(session, record_id)
 
 
 def forget(session: Session, connection_id: str, jobs: Iterable[Job]) -> None:
@@ -62,12 +60,12 @@ def forget(session: Session, connection_id: str, jobs: Iterable[Job]) -> None:
         )
 
 
-def come_back(session: Session, chart: Chart, connection_id: str, record_id: str) -> None:
+def come_back(session: Session, connection_id: str, record_id: str) -> None:
     """Forget that a copy was another patient's: it is the record's patient's again, or nobody's."""
     row = session.get(MovedCopy, (record_id, connection_id))
     if row is not None:
         session.delete(row)
-        chart.set_aside(session, record_id, None)
+        aside.show_again(session, record_id)
 
 
 def was_born_there(session: Session, record_id: str) -> bool:

@@ -5,9 +5,11 @@ from datetime import datetime
 
 import structlog
 
+from fhir_mappings.exact_json import Tree
 from service.fhir_answers import Failure, Found, Refused
 from service.sync import linked, match_rows
 from service.sync.arriving import Arrivals
+from service.sync.comparison import Comparison
 from service.sync.desk import TYPES, Desk
 from service.sync.identifiers import chunked
 from service.sync.linked import Copy
@@ -91,10 +93,11 @@ class Pull:
             started, failure = self._snapshot(resource_type, list(self._patients))
         else:
             _, failure = self._snapshot(resource_type, self._fresh)
+            is_history_known = False
             if failure is None:
-                failure = self._deletions(resource_type, since)
+                is_history_known, failure = self._history(resource_type, since)
             if failure is None:
-                started, failure = self._changes(resource_type, since)
+                started, failure = self._changes(resource_type, since, is_history_known)
         if failure is None:
             if able.tells_updates:
                 self._marks.move([resource_type], started)
@@ -126,13 +129,18 @@ class Pull:
                 break
         return started, self._of_all(first_failure)
 
-    def _changes(self, resource_type: str, since: str) -> tuple[datetime | None, Failure | None]:
+    def _changes(
+        self, resource_type: str, since: str, is_history_known: bool
+    ) -> tuple[datetime | None, Failure | None]:
         """Read what changed since the watermark: of few patients by name, of many all at once."""
         more = {"_lastUpdated": f"ge{since}"}
         if len(self._patients) > FEW_PATIENTS:
             started, failure = self._read(resource_type, self._desk.client.pages(resource_type, more), set())
             if failure is None or not _wants_patient(failure):
                 return started, failure
+        if not is_history_known:
+            # Asked for by name, what left our patients is not shown.
+            Comparison(self._desk).changed_since(resource_type, since)
         self._search.unanswered.clear()
         pages = self._search.pages(resource_type, self._patients, more)
         started, failure = self._read(resource_type, pages, set(), self._patients)
@@ -147,19 +155,26 @@ class Pull:
         self._unread |= unanswered
         return None
 
-    def _deletions(self, resource_type: str, since: str) -> Failure | None:
-        """Ask after what the history says was deleted since the watermark; a search shows no gaps."""
+    def _history(self, resource_type: str, since: str) -> tuple[bool, Failure | None]:
+        """Look at what the history says was deleted since the watermark, or is no more our patients'.
+
+        A search for them shows neither. Return whether the history was told, and what failed.
+        """
         if not self._desk.capabilities.of(resource_type).tells_deletions:
-            return None
-        history = self._desk.client.deletions(resource_type, since)
+            return False, None
+        history = self._desk.client.history(resource_type, since)
         if not isinstance(history, Found):
             # Some servers offer a history and refuse it; what is deleted there shows when it is next written.
-            return None if self._is_of_the_search(history) else history
+            return False, None if self._is_of_the_search(history) else history
         self._desk.report.unreadable += history.unreadable
-        ids = [one.server_id for one in history.deleted if one.resource_type == resource_type]
+        deleted = [one.server_id for one in history.deleted if one.resource_type == resource_type]
+        changed = {one["id"]: one for one in history.resources if one["resourceType"] == resource_type}
         with self._desk.database.read() as session:
-            copies = linked.copies_of(session, self._desk.connection_id, resource_type, ids)
-        return self._ask_after(resource_type, copies)
+            missing = linked.copies_of(session, self._desk.connection_id, resource_type, deleted)
+            copies = linked.copies_of(session, self._desk.connection_id, resource_type, list(changed))
+        failure = self._ask_after(resource_type, missing)
+        self._take([changed[server_id] for _, server_id in copies])
+        return True, failure
 
     def _read(
         self,
@@ -214,6 +229,12 @@ class Pull:
         failure = arrivals.ask_after(resource_type, missing)
         self._unsettled |= arrivals.unsettled
         return failure
+
+    def _take(self, resources: list[Tree]) -> None:
+        """Take in copies as they are there by now, whoever's they are."""
+        arrivals = Arrivals(self._desk, self._subjects, self._patients, ())
+        arrivals.take(resources)
+        self._unsettled |= arrivals.unsettled
 
     def _fail(self, failure: Failure) -> None:
         """Note a failure: one of the connection ends the run, one of a search only that search."""

@@ -6,10 +6,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fhir_mappings.exact_json import Tree
-from service.chart.ownership import named_patients
+from service.chart import aside
+from service.chart.targets import named_patients
 from service.fhir_answers import Failure, Refused
 from service.store.deployment import identifier_system
-from service.store.tables import Version
+from service.store.tables import Link, Record, Version
 from service.sync import links, outbox, plan
 from service.sync.desk import TYPES, Desk
 from service.sync.links import Job
@@ -83,7 +84,7 @@ class Push:
         """Bring a window of rows there; return the records that wait for others."""
         with self._desk.database.read() as session:
             jobs = links.jobs(session, self._desk.connection_id, rows)
-            strangers = _pulled_elsewhere(session, jobs)
+            strangers = _strangers(session, self._desk.connection_id, jobs)
         self._drop(rows, jobs, strangers)
         jobs = [job for job in jobs if job.record_id not in strangers and job.resource_type in TYPES]
         jobs = self._undisputed(jobs)
@@ -269,16 +270,25 @@ def _groups(jobs: list[Job]) -> list[list[Job]]:
     return [[by_local[local] for local in group] for group in in_order(references)]
 
 
-def _pulled_elsewhere(session: Session, jobs: Iterable[Job]) -> set[str]:
-    """Return the records that another server made and this one does not have."""
-    created = [job.record_id for job in jobs if job.is_create]
-    found: set[str] = set()
+def _strangers(session: Session, connection_id: str, jobs: Iterable[Job]) -> set[str]:
+    """Return the records that are not for this server: another one made them, or they were handed over.
+
+    One that this server made, and a person let go of, has a link still.
+    """
+    created = [job.record_id for job in jobs if job.is_create and job.known.state is not State.UNKNOWN]
+    linked = select(Link.record_id).where(Link.connection_id == connection_id)
+    pulled = (Version.action == "pull") & Version.record_id.not_in(linked)
+    strangers: set[str] = set()
     for some in links.chunks(created):
-        found.update(
+        strangers.update(
             session.scalars(
-                select(Version.record_id).where(
-                    Version.record_id.in_(some), Version.version == 1, Version.action == "pull"
+                select(Version.record_id)
+                .join(Record, Record.id == Version.record_id)
+                .where(
+                    Version.record_id.in_(some),
+                    Version.version == 1,
+                    pulled | (Record.set_aside == aside.HANDED_OVER),
                 )
             )
         )
-    return found
+    return strangers

@@ -7,7 +7,7 @@ import structlog
 
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import Name, names_of
-from service.errors import Unavailable
+from service.errors import InvalidContent, Unavailable, to_operation_outcome
 from service.fhir_answers import Answered, Cause, Failure, Found, Outcome, Unknown, version_of
 from service.sync import links
 from service.sync.desk import Desk
@@ -151,6 +151,8 @@ class Resolver:
                             session, self._desk.connection_id, self._desk.clock(), [_unseen(job, body)]
                         )
                     taken = taking.newer(session, job.record_id, body)
+        except InvalidContent as error:
+            return rejected(job, Reason.NOT_VALID_THERE, to_operation_outcome(error.findings))
         except Unavailable:
             raise
         except Exception as error:

@@ -61,7 +61,7 @@ class Taking:
         """Take in a version of a linked record that is newer than the one we know, and about its patient."""
         ours = current(session, record_id)
         known = links.known(session, self._connection_id, [record_id])[record_id]
-        moved.come_back(session, self._chart, self._connection_id, record_id)
+        moved.come_back(session, self._connection_id, record_id)
         seen = [body, known.tree] if known.body else [body]
         places = self._places(session, ours, seen)
         conflict = open_conflict(session, record_id, self._connection_id)
@@ -111,7 +111,7 @@ class Taking:
 
     def moved(self, session: Session, record_id: str, body: Tree, there: str | None) -> Taken:
         """Set a copy aside that is another patient's there by now; there: that Patient's id."""
-        moved.set_aside(session, self._chart, self._connection_id, record_id, body, there, self._clock())
+        moved.set_aside(session, self._connection_id, record_id, body, there, self._clock())
         return Taken(State.MOVED)
 
     def _places(self, session: Session, ours: Ours, bodies: Iterable[Tree]) -> Places:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
@@ -11,27 +11,24 @@ from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from service.fhir_answers import version_of
 from service.store.tables import InvalidResource
-from service.sync import links
 
 
 def keep(
     session: Session, connection_id: str, body: Tree, findings: Sequence[Finding], now: datetime
-) -> None:
-    """List a resource with what is wrong with it."""
-    forget(session, connection_id, body)
+) -> bool:
+    """List a resource with what is wrong with it; False where that is on the list already."""
+    key = (connection_id, body["resourceType"], body["id"])
     problems = [{"path": one.path, "problem": one.problem, "code": one.code} for one in findings]
-    session.add(
-        InvalidResource(
-            connection_id=connection_id,
-            resource_type=body["resourceType"],
-            server_id=body["id"],
-            server_version=version_of(body),
-            body=exact_json.dump(body),
-            findings=exact_json.dump(problems),
-            seen_at=now,
-        )
-    )
+    text, listed = exact_json.dump(body), exact_json.dump(problems)
+    row = session.get(InvalidResource, key)
+    if row is not None and (row.body, row.findings) == (text, listed):
+        return False
+    if row is None:
+        row = InvalidResource(connection_id=key[0], resource_type=key[1], server_id=key[2])
+        session.add(row)
+    row.server_version, row.body, row.findings, row.seen_at = version_of(body), text, listed, now
     session.flush()
+    return True
 
 
 def forget(session: Session, connection_id: str, body: Tree) -> None:
@@ -43,18 +40,3 @@ def forget(session: Session, connection_id: str, body: Tree) -> None:
             InvalidResource.server_id == body["id"],
         )
     )
-
-
-def bodies(session: Session, connection_id: str, resource_type: str, server_ids: list[str]) -> dict[str, str]:
-    """Return the texts of the resources that are on the list, by server id."""
-    refused: dict[str, str] = {}
-    for some in links.chunks(server_ids):
-        for row in session.execute(
-            select(InvalidResource.server_id, InvalidResource.body).where(
-                InvalidResource.connection_id == connection_id,
-                InvalidResource.resource_type == resource_type,
-                InvalidResource.server_id.in_(some),
-            )
-        ):
-            refused[row.server_id] = row.body
-    return refused

@@ -28,8 +28,8 @@ def test_another_patients_goal_is_refused_by_path(chart: Chart, database: Databa
     found = problems(chart, builders.care_plan(mine, goal=goals))
 
     assert found == {
-        "CarePlan.goal[1]": "this Goal belongs to another patient",
-        "CarePlan.goal[2]": "no such Goal is kept here",
+        "CarePlan.goal[1]": "no such Goal of this patient is kept here",
+        "CarePlan.goal[2]": "no such Goal of this patient is kept here",
     }
     assert contents(database) == before
 

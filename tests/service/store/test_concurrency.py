@@ -1,37 +1,18 @@
 """What happens at the same moment happens one after the other."""
 
 import dataclasses
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fhir_mappings.goal import GOAL
 from service.chart import Chart
-from service.errors import Conflict, ServiceError, VersionConflict
+from service.errors import Conflict, VersionConflict
 from service.store import idempotency
 from service.store.database import Database
 from service.store.idempotency import Answer, Key
 from tests import builders
 from tests.clock import START, Clock
+from tests.concurrency import TIMES, at_once
 from tests.databases import connect, outbox, patient
-
-TIMES = 8
-
-
-def at_once(act: Callable[[int], Any]) -> list[Any]:
-    """Call act in as many threads; return what each returned or was refused with."""
-    ready = threading.Barrier(TIMES)
-
-    def run(number: int) -> Any:
-        ready.wait()
-        try:
-            return act(number)
-        except ServiceError as refusal:
-            return refusal
-
-    with ThreadPoolExecutor(TIMES) as pool:
-        return list(pool.map(run, range(TIMES)))
 
 
 def test_of_edits_to_the_same_version_exactly_one_wins(chart: Chart) -> None:

@@ -26,6 +26,7 @@ def upgrade() -> None:
     _patient_links()
     _reference_links()
     _histories()
+    _unregistered_names()
     op.create_table(
         "moved_copies",
         sa.Column("record_id", sa.String(length=64), nullable=False),
@@ -130,3 +131,18 @@ def _histories() -> None:
         ),
         sa.PrimaryKeyConstraint("patient_id", "connection_id", "number", name="pk_match_history"),
     )
+
+
+def _unregistered_names() -> None:
+    op.create_table(
+        "unregistered_names",
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("record_id", sa.String(length=64), nullable=False),
+        sa.Column("patient_id", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["record_id"], ["records.id"], name="fk_unregistered_names_record_id_records"
+        ),
+        sa.PrimaryKeyConstraint("system", "value", "record_id", "patient_id", name="pk_unregistered_names"),
+    )
+    op.create_index("ix_unregistered_names_record_id", "unregistered_names", ["record_id"], unique=False)
