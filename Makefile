@@ -31,7 +31,7 @@ test: setup
 	  echo "Java 17 (JDK) and Maven start the real FHIR server that some tests run against; one is missing here:" >&2; \
 	  echo "  Debian: apt-get install default-jdk-headless maven" >&2; \
 	  echo "Without CI=true those tests are skipped, and say so." >&2; }
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .

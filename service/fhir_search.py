@@ -13,11 +13,12 @@ MOST_CHARACTERS = 6_000
 #: After so many single values refused, and none ever taken, the search itself is what is refused.
 MOST_REFUSED = 3
 
-#: What a search is answered with that asks for too much in one. 403: for one patient among several.
-_TOO_MUCH = {400, 403, 413, 414, 422, 431}
+#: What a search is answered with that asks for too much in one. 403: for one patient among several;
+#: 404: for what is not there, as some servers have it.
+_TOO_MUCH = {400, 403, 404, 413, 414, 422, 431}
 
 #: What a FHIR server answers that has no such search.
-_NOT_AT_ALL = {404, 405, 501}
+_NOT_AT_ALL = {405, 501}
 
 #: Searches for a parameter's values, with the other parameters, page by page.
 Pages = Callable[[Mapping[str, str]], Iterator[Found | Failure]]
@@ -103,4 +104,5 @@ def _is_broken(page: Found | Failure) -> bool:
 
 
 def _is_too_much(page: Found | Failure) -> bool:
-    return isinstance(page, Refused) and page.status in _TOO_MUCH
+    """Tell whether less may be answered; a 404 of whoever speaks HTTP says nothing of a search."""
+    return isinstance(page, Refused) and page.status in _TOO_MUCH and (page.status != 404 or page.is_fhir)

@@ -13,6 +13,7 @@ import pytest
 from tests.clock import Clock
 from tests.servers.hapi import HapiServer
 from tests.servers.postgres import PostgresServer
+from tests.servers.shared import shared
 from tests.servers.workshop import MissingToolError
 
 # A slow machine is no defect: no deadline, and no complaint that data takes long to make.
@@ -69,14 +70,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="session")
-def hapi() -> Iterator[str]:
+def hapi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of a real FHIR R4 server. It is not empty: use identifiers that no other test uses."""
     running = os.environ.get("MAINSTAY_TEST_HAPI_URL")
     if running:
         yield running.rstrip("/")
         return
-    with started(HapiServer) as server:
-        yield server.base_url
+    # Of a run in several processes, each has a directory of its own in one that is the run's.
+    base = tmp_path_factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "hapi"
+    directory.mkdir(exist_ok=True)
+    with shared(lambda: started(HapiServer), directory) as base_url:
+        yield base_url
 
 
 @pytest.fixture(scope="session")

@@ -43,8 +43,8 @@ def require_in_sight(tree: Tree, patient_id: str, before: Tree | None) -> None:
             records[Address(literal["type"], literal["id"])].append(spot.path)
         elif literal and literal[0].split("/_history/")[0] != f"Patient/{patient_id}":
             refused.append(spot.path)
-        if (spot.is_to_patient or literal) and spot.name not in (None, *names):
-            refused.append(spot.path)
+        elif (spot.is_to_patient or literal) and spot.name not in (None, *names):
+            refused.append(f"{spot.path}.identifier" if spot.literal else spot.path)
     refused += _out_of_sight(records, patient_id)
     if refused:
         raise InvalidContent([Finding(path, _PROBLEM, "not-found") for path in dict.fromkeys(refused)])

@@ -77,6 +77,7 @@ class Desk:
             subjects=Subjects(self.matcher()),
             rules=self.match_rules,
             clock=self.clock,
+            next_step=self.next_step,
         )
 
     def taking(self) -> Taking:

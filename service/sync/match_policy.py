@@ -50,6 +50,8 @@ class NotShown(StrEnum):
     GONE = "gone"
     NO_ANSWER = "no-answer"
     UNREADABLE = "unreadable"
+    #: It was looked for by identifier, and the search was refused.
+    NOT_SEARCHED = "not-searched"
 
 
 @dataclass(frozen=True)
@@ -277,4 +279,6 @@ def unverified(sight: NotShown) -> Unverified:
     """Say that it could not be looked at, and for whom that is to do something."""
     if sight is NotShown.UNREADABLE:
         return Unverified(Reason.PATIENT_NOT_READABLE_THERE)
+    if sight is NotShown.NOT_SEARCHED:
+        return Unverified(Reason.LOOKUP_REFUSED)
     return Unverified(Reason.PATIENT_NOT_VERIFIED)

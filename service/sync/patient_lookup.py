@@ -9,6 +9,7 @@ from service.sync import bundles, plan
 from service.sync.identifiers import SameSystems, carried, chunked, spellings, token
 from service.sync.match_policy import NotShown, PatientThere, Sight, patient_there, sight_of
 from service.sync.plan import Method
+from service.sync.reasons import Reason
 from service.sync.subject_policy import subject_there
 
 #: After so many that got no answer, or were told to wait, one after the other, no more are asked for.
@@ -112,8 +113,7 @@ class PatientLookup:
         result = self._client.search_any("Patient", "identifier", tokens)
         self._note(result)
         if not isinstance(result, Found):
-            is_hidden = isinstance(result, Refused) and result.status == 403
-            return NotShown.UNREADABLE if is_hidden else NotShown.NO_ANSWER
+            return _not_found(result)
         hits = {
             body["id"]: patient_there(body, self._base_url)
             for body in result.resources
@@ -157,16 +157,29 @@ class PatientLookup:
         self._unanswered = self._unanswered + 1 if is_slow or is_to_wait else 0
 
 
+def _not_found(failure: Failure) -> NotShown:
+    """Say why a search for a Patient found nobody."""
+    if isinstance(failure, Refused) and failure.status == 403:
+        return NotShown.UNREADABLE
+    is_refused = plan.next_step(Method.SEARCH, failure).reason is Reason.LOOKUP_REFUSED
+    return NotShown.NOT_SEARCHED if is_refused else NotShown.NO_ANSWER
+
+
 def _is_final(failure: Failure) -> bool:
     """Tell whether what was refused is refused for good, as far as that can be told."""
     return isinstance(failure, Refused) and 400 <= failure.status < 500 and failure.status not in _NOT_NOW
+
+
+def _says_until_when(refusal: Refused) -> bool:
+    """Tell whether a server says how long it wants to be left alone, which is of all that is asked there."""
+    return refusal.status in (429, 503) and refusal.retry_after is not None
 
 
 def _require_connection(outcome: Outcome) -> None:
     """Raise ConnectionFailed for what says that nothing can be asked there at all."""
     if isinstance(outcome, Answered):
         return
-    if isinstance(outcome, Refused) and outcome.status != 401:
+    if isinstance(outcome, Refused) and outcome.status != 401 and not _says_until_when(outcome):
         return
     if plan.next_step(Method.READ, outcome).pause:
         raise ConnectionFailed(outcome)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import names_of
-from service.fhir_answers import Failure, Found
+from service.fhir_answers import Failure, Found, Outcome
 from service.fhir_client import FHIRClient
 from service.store.database import Database
 from service.store.tables import ReferenceLink
@@ -19,7 +19,7 @@ from service.sync import plan
 from service.sync.identifiers import carried, chunked, spellings, token
 from service.sync.match import Match, MatchRules
 from service.sync.match_rows import NEVER
-from service.sync.plan import Method
+from service.sync.plan import Method, Next
 from service.sync.project import OWNER_ELEMENT, Logical, Wanted
 from service.sync.reasons import Reason
 from service.sync.subject_policy import About
@@ -39,6 +39,7 @@ class ReferenceMatcher:
     subjects: Subjects
     rules: MatchRules
     clock: Callable[[], datetime]
+    next_step: Callable[[Method, Outcome], Next] = plan.next_step
 
     def references(
         self, names: Collection[Wanted], patients: Mapping[str, str]
@@ -95,7 +96,7 @@ class ReferenceMatcher:
             result = self._search(resource_type, chunk)
             if isinstance(result, Found):
                 found |= {name: self._carriers(result.resources, name) for name in chunk}
-            elif plan.next_step(Method.SEARCH, result).pause:
+            elif self.next_step(Method.SEARCH, result).pause:
                 return result
             elif len(chunk) == 1:
                 found[chunk[0]] = result

@@ -107,7 +107,7 @@ def test_a_backup_with_a_moment_that_cannot_be_kept_is_refused_by_its_column(
     file.write_bytes(gzip.compress(body + trailer))
     with opened(f"sqlite:///{tmp_path / 'other.db'}") as other:
         with pytest.raises(InvalidInput, match=r"patients\.created_at"):
-            restore(other, file)
+            restore(other, file, check=require_lawful)
         assert contents(other)["patients"] == []
 
 

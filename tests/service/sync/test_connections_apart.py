@@ -70,7 +70,7 @@ def with_defect(office: Office, method: str) -> Sync:
     return office.new_sync(client_for)
 
 
-@pytest.mark.parametrize("method", ["capabilities", "pages", "pages_of_any", "bundle", "deletions"])
+@pytest.mark.parametrize("method", ["capabilities", "pages", "pages_of_any", "bundle", "history"])
 def test_a_defect_with_one_connection_leaves_the_others_alone(
     office: Office, ehr: EHR, logged: io.StringIO, method: str
 ) -> None:

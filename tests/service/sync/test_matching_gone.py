@@ -10,6 +10,7 @@ from service.chart import PatientRegister
 from tests.service.sync.conftest import EHR
 from tests.service.sync.office import ACTOR, Office
 from tests.service.sync.patients_there import A_WHILE, PatientsThere
+from tests.service.sync.servers import outcome
 
 Hook = Callable[[Request], Response | None]
 
@@ -25,7 +26,7 @@ def edited(office: Office, goal: str) -> str:
 def gone(server_id: str, status: int, also: Hook = lambda request: None) -> Hook:
     """A hook: a Patient cannot be read any more, and what else does not go well."""
     path = f"/fhir/Patient/{server_id}"
-    return lambda request: Response(status=status) if request.path == path else also(request)
+    return lambda request: outcome(status) if request.path == path else also(request)
 
 
 def unwell(path: str, status: int) -> Hook:

@@ -65,7 +65,7 @@ def answering(server_ids: set[str], answer: Answer) -> Callable[[Request], Respo
 FAILURES = [
     pytest.param(lambda: Response(status=500), "patient-not-verified", id="500"),
     pytest.param(lambda: faults.overloaded(503), "patient-not-verified", id="503"),
-    pytest.param(lambda: faults.overloaded(429, "30"), "patient-not-verified", id="429"),
+    pytest.param(lambda: faults.overloaded(429), "patient-not-verified", id="429"),
     pytest.param(lambda: Response(status=408), "patient-not-verified", id="408"),
     pytest.param(faults.dropped, "patient-not-verified", id="dropped"),
     pytest.param(
@@ -137,10 +137,21 @@ def test_a_server_that_does_not_answer_is_not_asked_for_everybody(office: Office
 def test_a_server_that_asks_to_wait_is_not_asked_for_everybody(office: Office, ehr: EHR, status: int) -> None:
     ehr.without = SINGLE
     ward = Ward(office, ehr, 8)
-    ehr.before = answering(set(ward.people.values()), lambda: faults.overloaded(status, "30"))
+    ehr.before = answering(set(ward.people.values()), lambda: faults.overloaded(status))
     office.sync.push()
     assert office.states() == {"pending": 8}
     assert len(ehr.looks) == MOST_UNANSWERED
+    assert ehr.sent == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_says_until_when_is_asked_nothing_more(office: Office, ehr: EHR, status: int) -> None:
+    ehr.without = SINGLE
+    ward = Ward(office, ehr, 8)
+    ehr.before = answering(set(ward.people.values()), lambda: faults.overloaded(status, "30"))
+    report = office.sync.push()
+    assert (report.problem, office.states()) == ("busy", {"pending": 8})
+    assert len(ehr.looks) == 1
     assert ehr.sent == []
 
 
@@ -221,7 +232,8 @@ def test_a_search_for_a_person_that_fails_is_that_persons_matter(
     office.sync.push()
     states = [office.status(one).state for one in (goal, *goals)]
     assert states == ["synced", "pending", "pending" if whole else "synced"]
-    assert office.status(goals[0]).reason in ("patient-not-verified", "patient-not-readable-there")
+    reasons = {400: "lookup-refused", 414: "lookup-refused", 403: "patient-not-readable-there"}
+    assert office.status(goals[0]).reason == reasons.get(status, "patient-not-verified")
     ehr.before = lambda request: None
     office.clock.advance(seconds=A_WHILE)
     office.sync.push()

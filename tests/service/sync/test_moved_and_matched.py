@@ -9,6 +9,7 @@ from flask import Request, Response
 from service.sandbox import faults
 from tests.service.sync.conftest import EHR
 from tests.service.sync.office import Office
+from tests.service.sync.patients_there import PatientsThere
 from tests.service.sync.two_charts import (
     BIRTHS,
     BOBS_WORDS,
@@ -105,6 +106,11 @@ def test_a_copy_that_moved_to_who_is_merged_with_the_patient_here_comes_back(
     charts.move(goal)
     office.sync.pull()
     charts.register.merge(charts.ann, charts.bob, "nurse")
+    office.clock.advance(seconds=600)
+    office.sync.run()
+    assert office.match(charts.bob).reason == "several-patients-there"
+    assert len(office.sync.moved()) == 1
+    PatientsThere(office).merge(charts.ann_there, charts.bob_there)
     office.clock.advance(seconds=600)
     office.sync.run()
     assert office.sync.moved() == []
