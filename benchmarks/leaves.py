@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 
-from fhir_mappings.lens import all_leaves
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
+from fhir_mappings.lens.mapping import all_leaves
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 from tests import foreign
 
 EXAMPLES = 300

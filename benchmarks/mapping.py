@@ -8,7 +8,7 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from benchmarks.timing import side_by_side
 from fhir_mappings import exact_json, r4
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service import schemas
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 
 _INTRODUCTION = """\
 # How records are said in FHIR R4

@@ -3,7 +3,7 @@
 ::
 
     forms, apps, FHIR clients, through service/http_server/, which hands on whole requests
-      └─ gate      host, origin, token, request id  service/routes/gate.py
+      └─ gate      host, origin, token, request id  service/routes/middleware.py
           └─ routes    records as JSON, FHIR R4     service/routes/
               ├─ schemas   JSON ↔ records           service/schemas/
               ├─ chart     what may be done to a record, each act whole
@@ -25,9 +25,9 @@ from service.auth import KeySource, TokenVerifier
 from service.chart import Chart, PatientRegister
 from service.config import Config
 from service.metrics import Metrics, queue_gauges
-from service.routes import blueprints, described, failures, gate
+from service.routes import blueprints, error_handlers, middleware, openapi_parts
 from service.routes.blueprint import REFUSALS, refused
-from service.routes.gate import require_safe_binding
+from service.routes.middleware import require_safe_binding
 from service.routes.openapi import INFO, choice2properties, complete
 from service.routes.services import Services
 from service.smart import signing_keys
@@ -76,8 +76,8 @@ def create_app(
         verifier=verifier,
         clock=clock,
     )
-    gate.install(app)
-    failures.install(app)
+    middleware.install(app)
+    error_handlers.install(app)
     app.extensions["openapi"] = _documented(app)
     return app
 
@@ -106,7 +106,7 @@ class Face(Api):
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def handle_http_exception(self, error: HTTPException) -> Response:
-        return failures.http_error(error)
+        return error_handlers.http_error(error)
 
 
 def _verifier(config: Config, clock: Clock, fetch_keys: Callable[[str], Any]) -> TokenVerifier | None:
@@ -121,7 +121,7 @@ def _documented(app: Flask) -> dict[str, Any]:
     api = Face(app, spec_kwargs={"info": INFO})
     api.ma_plugin.converter.add_attribute_function(choice2properties)
     api.register_converter(FHIRId, lambda _: {"type": "string", "pattern": f"^{FHIRId.regex}$"})
-    api.spec.components.schema("OperationOutcome", described.OPERATION_OUTCOME)
+    api.spec.components.schema("OperationOutcome", openapi_parts.OPERATION_OUTCOME)
     for status in REFUSALS:
         api.spec.components.response(f"Refused{status}", refused(status))
     for blueprint in blueprints():

@@ -3,8 +3,8 @@
 from typing import Any
 
 from fhir_mappings.exact_json import Number, Tree
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
 from fhir_mappings.records import Activity, CarePlan, Goal, QuestionnaireResponse
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 
 PATIENT = "patient-1"
 CLINIC = "https://clinic.example/patients"
@@ -124,23 +124,23 @@ TREES = {
 
 def goal_record(patient: str = PATIENT, **changed: Any) -> Goal:
     """The record that ``goal`` says; changed are elements of the tree."""
-    return _record(goal(patient, **changed))
+    return record(goal(patient, **changed))
 
 
 def care_plan_record(patient: str = PATIENT, **changed: Any) -> CarePlan:
     """The record that ``care_plan`` says; changed are elements of the tree."""
-    return _record(care_plan(patient, **changed))
+    return record(care_plan(patient, **changed))
 
 
 def activity_record(patient: str = PATIENT, **changed: Any) -> Activity:
     """The record that ``activity`` says; changed are elements of the tree."""
-    return _record(activity(patient, **changed))
+    return record(activity(patient, **changed))
 
 
 def questionnaire_response_record(patient: str = PATIENT, **changed: Any) -> QuestionnaireResponse:
     """The record that ``questionnaire_response`` says; changed are elements of the tree."""
-    return _record(questionnaire_response(patient, **changed))
+    return record(questionnaire_response(patient, **changed))
 
 
-def _record(tree: Tree) -> Any:
+def record(tree: Tree) -> Any:
     return BY_RESOURCE_TYPE[tree["resourceType"]].read(tree)

@@ -12,8 +12,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from fhir_mappings import r4
-from fhir_mappings.r4_shapes import Member, Shape
+from fhir_mappings.r4.guard import shape_of
+from fhir_mappings.r4.shapes import Member, Shape
 from tests.foreign_values import ANY_VALUE, CODES, CONTAINED, DIVS, PRIMITIVES, UNITS
 
 Tree = dict[str, Any]
@@ -35,7 +35,7 @@ class _Writer:
 
     def resource(self, name: str) -> Tree:
         self.name = name
-        shape = r4._shape(name)
+        shape = shape_of(name)
         tree: Tree = {"resourceType": name}
         if self.likely(70):
             tree["id"] = self._pick(PRIMITIVES["id"])
@@ -168,7 +168,7 @@ class _Writer:
             return self._reference(member.targets)
         if made:
             return made(self)
-        return self._members(r4._shape(member.type_name), depth + 1)
+        return self._members(shape_of(member.type_name), depth + 1)
 
     def _extensions(self) -> list[Tree]:
         return [self._extension(nested=True) for _ in range(1 + self._dice.randrange(2))]
@@ -187,7 +187,7 @@ class _Writer:
         return extension | self._extension_value()
 
     def _extension_value(self) -> Tree:
-        shape = r4._shape("Extension")
+        shape = shape_of("Extension")
         if self._budget > 0 and self.likely(40):
             name = self._pick(ANY_VALUE)
             member = shape.members[f"value{name}"]
@@ -385,12 +385,12 @@ def _compile(name: str, seen: set[str]) -> None:
     """Have the definitions ready before the first draw: hypothesis takes slow draws for a fault."""
     if name not in seen:
         seen.add(name)
-        for member in r4._shape(name).members.values():
+        for member in shape_of(name).members.values():
             if member.check is None and member.type_name != "Resource":
                 _compile(member.type_name, seen)
 
 
-def _foreign(name: str, modifiers: bool) -> SearchStrategy[Tree]:
+def of_type(name: str, modifiers: bool) -> SearchStrategy[Tree]:
     _compile(name, set())
     return st.randoms(use_true_random=False).map(
         lambda dice: _Writer(dice, modifiers=modifiers).resource(name)
@@ -399,19 +399,19 @@ def _foreign(name: str, modifiers: bool) -> SearchStrategy[Tree]:
 
 def goals(*, modifiers: bool = False) -> SearchStrategy[Tree]:
     """Foreign Goals. modifiers: whether with modifierExtension and implicitRules at times."""
-    return _foreign("Goal", modifiers)
+    return of_type("Goal", modifiers)
 
 
 def care_plans(*, modifiers: bool = False) -> SearchStrategy[Tree]:
-    return _foreign("CarePlan", modifiers)
+    return of_type("CarePlan", modifiers)
 
 
 def service_requests(*, modifiers: bool = False) -> SearchStrategy[Tree]:
-    return _foreign("ServiceRequest", modifiers)
+    return of_type("ServiceRequest", modifiers)
 
 
 def questionnaire_responses(*, modifiers: bool = False) -> SearchStrategy[Tree]:
-    return _foreign("QuestionnaireResponse", modifiers)
+    return of_type("QuestionnaireResponse", modifiers)
 
 
 def resources(*, modifiers: bool = False) -> SearchStrategy[Tree]:

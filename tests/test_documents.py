@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from service.config import Config
-from service.sync.reasons import NEXT_STEPS, Reason
+from service.sync.states import NEXT_STEPS, Reason
 
 ROOT = Path(__file__).parents[1]
 

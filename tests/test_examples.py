@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from fhir_mappings import codes, exact_json, r4
-from fhir_mappings.mappings import BY_RECORD_TYPE
+from fhir_mappings.resources import BY_RECORD_TYPE
 from service import schemas
 
 ROOT = Path(__file__).parent.parent

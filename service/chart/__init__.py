@@ -1,7 +1,7 @@
 """The one room where a person's record is changed: tree, history and outbox rows in one transaction."""
 
 from service.chart.chart import Chart
-from service.chart.entries import Entry, Page, Patient
 from service.chart.register import PatientRegister
+from service.chart.versions import Entry, Page, Patient
 
 __all__ = ["Chart", "Entry", "Page", "Patient", "PatientRegister"]

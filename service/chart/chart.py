@@ -8,11 +8,10 @@ from datetime import UTC, date, datetime
 
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.mappings import BY_RECORD_TYPE
 from fhir_mappings.records import Record
 from fhir_mappings.references import Name
+from fhir_mappings.resources import BY_RECORD_TYPE
 from service.chart import aside, patients, queries, rules, subjects, trees, writes
-from service.chart.entries import Entry, Page, Patient
 from service.chart.ownership import Origin
 from service.chart.preconditions import (
     as_findings,
@@ -28,6 +27,7 @@ from service.chart.preconditions import (
     withdrawn_tree,
 )
 from service.chart.queries import Wanted
+from service.chart.versions import Entry, Page, Patient
 from service.chart.writes import Change
 from service.errors import Conflict, InvalidContent
 from service.store import tables

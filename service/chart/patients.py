@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
 from fhir_mappings.references import Name
-from service.chart.entries import Page, Patient, PatientChange
 from service.chart.targets import named_patients
+from service.chart.versions import Page, Patient, PatientChange
 from service.errors import Conflict, InvalidContent, InvalidInput, NotFound
 from service.store import matches, tables
 

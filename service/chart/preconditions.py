@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from fhir_mappings import r4
 from fhir_mappings.errors import Finding, InvalidResource, MappingError
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
 from fhir_mappings.references import names_of
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service.chart import queries, rules, trees
-from service.chart.entries import Entry
+from service.chart.versions import Entry
 from service.errors import Conflict, InvalidContent, NotFound, VersionConflict
 from service.store.tables import Patient, Record
 

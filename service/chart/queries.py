@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from fhir_mappings.errors import Finding
-from service.chart.entries import Entry, Page, entry_of
 from service.chart.trees import split_canonical
+from service.chart.versions import Entry, Page, entry_of
 from service.errors import InvalidInput, NotFound
 from service.store.tables import Record, RecordIdentifier, Version
 

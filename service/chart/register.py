@@ -5,7 +5,7 @@ from datetime import datetime
 
 from fhir_mappings.references import Name
 from service.chart import patients, persons
-from service.chart.entries import Patient, PatientChange
+from service.chart.versions import Patient, PatientChange
 from service.store.database import Database
 
 

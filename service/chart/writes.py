@@ -12,8 +12,8 @@ from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import names_of
 from service.chart import ownership, trees
-from service.chart.entries import Entry
 from service.chart.ownership import Origin, Stranger
+from service.chart.versions import Entry
 from service.store import outbox, tables
 from service.store.deployment import identifier_system
 

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import click
 
-from service.cli.ending import QuietGroup
+from service.cli.exits import QuietGroup
 
 #: Where each command is found. Imported when it is asked for: translating needs no database, no web server.
 COMMANDS = {

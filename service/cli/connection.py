@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from service.cli import terminal
-from service.cli.ending import FOUND, end
+from service.cli.exits import FOUND, end
 from service.cli.opened import opened
 from service.cli.patient import AS_JSON
 from service.errors import InvalidContent
-from service.sync import connection_rules
+from service.sync.server import connection_rules
 
 _COLUMNS = ("name", "base_url", "token_file")
 

@@ -20,11 +20,11 @@ from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import with_literals
 from service.cli import terminal
 from service.cli.api_client import ApiClient
-from service.cli.ending import FOUND, end
+from service.cli.exits import FOUND, end
 from service.cli.inputs import items
 from service.cli.seeding import seed
-from service.fhir_answers import Answered
-from service.fhir_client import FHIRClient
+from service.fhir_client.client import FHIRClient
+from service.fhir_client.outcomes import Answered
 from service.sandbox.server import running
 from service.store.database import Database
 

@@ -11,19 +11,19 @@ import click
 
 from service.chart import Chart, audit
 from service.cli import terminal
-from service.cli.ending import FOUND, end
+from service.cli.exits import FOUND, end
 from service.cli.opened import configured, database_of, utc_now
 from service.config import Config, ConfigError
 from service.errors import InsufficientStorage, ServiceError
-from service.fhir_answers import Answered
-from service.fhir_client import FHIRClient
-from service.routes.gate import require_safe_binding
+from service.fhir_client.client import FHIRClient
+from service.fhir_client.outcomes import Answered
+from service.routes.middleware import require_safe_binding
 from service.smart import signing_keys
 from service.store import moments, trial
 from service.store.database import Database
-from service.sync.connection_rules import DEFAULT
-from service.sync.connections import Connection, token_of
 from service.sync.engine import Sync
+from service.sync.server.connection_rules import DEFAULT
+from service.sync.server.connections import Connection, token_of
 
 #: So many records are looked at, here and there.
 SAMPLE = 1000

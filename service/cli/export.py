@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service import schemas
 from service.chart import Chart, Entry
 from service.cli import terminal

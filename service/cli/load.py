@@ -9,13 +9,13 @@ import click
 
 from fhir_mappings.errors import Finding, InvalidResource, MappingError
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.mappings import BY_RECORD_TYPE
 from fhir_mappings.references import references, with_literals
+from fhir_mappings.resources import BY_RECORD_TYPE
 from service import schemas
 from service.chart import Chart
 from service.cli import terminal
 from service.cli.bundle_entries import made_id
-from service.cli.ending import FOUND, end
+from service.cli.exits import FOUND, end
 from service.cli.inputs import Item, items
 from service.cli.opened import ACTOR, opened
 from service.cli.translate import FILE

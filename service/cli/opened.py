@@ -12,9 +12,9 @@ from service.config import Config, ConfigError
 from service.errors import Conflict, Unavailable
 from service.store.database import Database
 from service.store.driver_errors import OUTDATED
-from service.sync import connections
-from service.sync.connection_rules import DEFAULT
 from service.sync.engine import Sync
+from service.sync.server import connections
+from service.sync.server.connection_rules import DEFAULT
 
 #: Who did it, in the history, when the command line did.
 ACTOR = "command-line"

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from service.cli import terminal
 from service.cli.inputs import items
-from service.fhir_answers import Answered
-from service.fhir_client import FHIRClient
+from service.fhir_client.client import FHIRClient
+from service.fhir_client.outcomes import Answered
 
 
 def seed(base_url: str, files: Iterable[str]) -> bool:

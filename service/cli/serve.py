@@ -8,7 +8,7 @@ import click
 
 from service import logs
 from service.cli import terminal
-from service.cli.ending import FOUND, end
+from service.cli.exits import FOUND, end
 from service.cli.opened import configured, opened
 from service.cli.sync import needs_a_person
 from service.cli.translate import FILE

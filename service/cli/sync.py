@@ -9,16 +9,16 @@ import click
 from fhir_mappings.records import Record
 from service import schemas
 from service.cli import terminal
-from service.cli.ending import FOUND, end
+from service.cli.exits import FOUND, end
 from service.cli.inputs import items
 from service.cli.opened import ACTOR, Opened, opened
 from service.cli.patient import AS_JSON, PAGE
 from service.cli.translate import FILE
 from service.errors import InvalidInput
-from service.sync.ledger import Missing
 from service.sync.moved_decision import MovedDecision
-from service.sync.reasons import MISSING, PERSONS, State
 from service.sync.report import Report
+from service.sync.states import MISSING, PERSONS, State
+from service.sync.status import Missing
 
 CONNECTION = click.option("--connection", help="This server alone, by name.")
 _STATUS = (

@@ -9,7 +9,7 @@ import click
 from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
 from service.cli import terminal
-from service.cli.ending import FOUND, end
+from service.cli.exits import FOUND, end
 from service.cli.inputs import Item, items
 from service.cli.translation import Translated, translated
 

@@ -6,7 +6,7 @@ from typing import Any
 from fhir_mappings import r4
 from fhir_mappings.errors import Finding, InvalidResource, MappingError
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.mappings import BY_RECORD_TYPE, BY_RESOURCE_TYPE
+from fhir_mappings.resources import BY_RECORD_TYPE, BY_RESOURCE_TYPE
 from service import schemas
 from service.cli.inputs import Item
 from service.errors import ServiceError, to_operation_outcome

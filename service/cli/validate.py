@@ -7,10 +7,10 @@ import click
 
 from fhir_mappings import r4
 from fhir_mappings.errors import Finding, InvalidResource, MappingError
-from fhir_mappings.mappings import BY_RECORD_TYPE
+from fhir_mappings.resources import BY_RECORD_TYPE
 from service import schemas
 from service.cli import terminal
-from service.cli.ending import FOUND, end
+from service.cli.exits import FOUND, end
 from service.cli.inputs import Item, items
 from service.cli.translate import FILE
 from service.cli.translation import findings_of, is_resource

@@ -1,15 +1,15 @@
 """HTTP in and out: one blueprint per noun, thin views; ``fhir`` is the same records for FHIR clients."""
 
+from service.routes.api.connections import blueprint as connections
+from service.routes.api.patients import blueprint as patients
+from service.routes.api.questionnaires import blueprint as questionnaires
+from service.routes.api.records import NOUNS, record_blueprint
+from service.routes.api.sync import blueprint as synchronisation
+from service.routes.api.translate import blueprint as translate
 from service.routes.blueprint import Noun
-from service.routes.connections import blueprint as connections
 from service.routes.documents import blueprint as documents
-from service.routes.fhir import blueprint as fhir
+from service.routes.fhir.views import blueprint as fhir
 from service.routes.operations import blueprint as operations
-from service.routes.patients import blueprint as patients
-from service.routes.questionnaires import blueprint as questionnaires
-from service.routes.records import NOUNS, record_blueprint
-from service.routes.synchronisation import blueprint as synchronisation
-from service.routes.translate import blueprint as translate
 
 
 def blueprints() -> list[Noun]:

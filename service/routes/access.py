@@ -9,7 +9,7 @@ from service.auth.scopes import Interaction
 from service.chart import Entry, Page, Patient
 from service.errors import InvalidContent, InvalidInput, NotFound
 from service.routes import sight
-from service.routes.fhir_search import Search
+from service.routes.fhir.search import Search
 from service.routes.services import chart, principal
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask_smorest import Blueprint
 
-from service.routes.inbound import ExactParser
+from service.routes.parsing import ExactParser
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -54,7 +54,8 @@ def _only_noted(decorate: Callable[[Any], Any]) -> Callable[[V], V]:
     """
 
     def noted(view: V) -> V:
-        view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]
+        # Where flask-smorest keeps it; there is no other door.
+        view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]  # noqa: SLF001
         return view
 
     return noted

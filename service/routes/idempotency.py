@@ -11,7 +11,7 @@ from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from service.chart import Entry
 from service.errors import InvalidInput
-from service.routes.outbound import text_answer
+from service.routes.responses import text_answer
 from service.routes.services import chart, principal, services
 from service.store import idempotency
 from service.store.idempotency import Answer, Key

@@ -3,7 +3,7 @@
 from flask import Response
 
 from service.routes.blueprint import Noun
-from service.routes.outbound import answer
+from service.routes.responses import answer
 from service.routes.services import services
 
 blueprint = Noun("operations", __name__, description="For those who run the service.")

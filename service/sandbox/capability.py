@@ -4,7 +4,7 @@ from datetime import datetime
 
 from fhir_mappings.exact_json import Tree
 from service.sandbox.resource_types import RESOURCE_TYPES
-from service.sandbox.search_parameters import parameters_of
+from service.sandbox.search.parameters import parameters_of
 
 _INTERACTIONS = (
     "read",

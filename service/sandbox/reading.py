@@ -3,11 +3,12 @@
 from urllib.parse import parse_qsl, urlencode
 
 from fhir_mappings.exact_json import Tree
-from service.sandbox import resources, search
+from service.sandbox import resources
 from service.sandbox.listings import Listings
 from service.sandbox.outcomes import FHIRError
-from service.sandbox.search import Pairs
-from service.sandbox.search_matching import date
+from service.sandbox.search import query
+from service.sandbox.search.matching import date
+from service.sandbox.search.query import Pairs, find, parse
 from service.sandbox.store import Store, Version
 from service.sandbox.structure import require_known_type
 
@@ -39,9 +40,9 @@ class Reading:
         raise FHIRError(400, "Invalid request: no such GET interaction", "not-supported")
 
     def search(self, base: str, resource_type: str, pairs: Pairs) -> Tree:
-        query = search.parse(resource_type, pairs)
+        query = parse(resource_type, pairs)
         with self._store.atomic():
-            found = search.find(self._store, query)
+            found = find(self._store, query)
         self_url = _url(f"{base}/{resource_type}", pairs)
         if query.only_total:
             links = [{"relation": "self", "url": self_url}]
@@ -64,7 +65,7 @@ class Reading:
         total = None if since else len(versions)
         parts = [part for part in (base, resource_type, resource_id, "_history") if part]
         return self._listings.first_page(
-            base, "history", versions, search.count_of(shape), total, _url("/".join(parts), pairs)
+            base, "history", versions, query.count_of(shape), total, _url("/".join(parts), pairs)
         )
 
     def _versions(self, resource_type: str | None, resource_id: str | None) -> list[Version]:

@@ -7,7 +7,7 @@ from typing import Any
 from fhir_mappings.exact_json import Tree
 from service.sandbox.outcomes import FHIRError
 from service.sandbox.resource_types import RESOURCE_TYPES
-from service.sandbox.search_parameters import reference_paths
+from service.sandbox.search.parameters import reference_paths
 from service.sandbox.store import Key, Store, Version
 
 LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]+)?")

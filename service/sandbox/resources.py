@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from fhir_mappings.exact_json import Number, Tree, dump
-from service.sandbox import search
 from service.sandbox.outcomes import FHIRError
 from service.sandbox.references import check, referrer, rewritten, without_versions
 from service.sandbox.resource_types import RESOURCE_TYPES
+from service.sandbox.search.query import Query, find, parse
 from service.sandbox.store import Key, Store, Version
 from service.sandbox.structure import require_type, without_empties
 
@@ -150,17 +150,17 @@ def delete_where(store: Store, resource_type: str, criteria: str) -> Done:
         return Done(200, None) if present is None else delete(store, (resource_type, present.id))
 
 
-def condition(resource_type: str, criteria: str) -> search.Query:
+def condition(resource_type: str, criteria: str) -> Query:
     """The query of an If-None-Exist or of a conditional URL, with or without its type in front."""
     text = criteria.partition("?")[2] if "?" in criteria else criteria
-    query = search.parse(resource_type, parse_qsl(text, keep_blank_values=True))
+    query = parse(resource_type, parse_qsl(text, keep_blank_values=True))
     if not query.criteria:
         raise FHIRError(400, "A condition needs at least one search parameter")
     return query
 
 
-def one_match(store: Store, query: search.Query, purpose: str) -> Version | None:
-    found = search.find(store, query)
+def one_match(store: Store, query: Query, purpose: str) -> Version | None:
+    found = find(store, query)
     if len(found) > 1:
         raise FHIRError(412, f"The {purpose} matches {len(found)} resources", "multiple-matches")
     return found[0] if found else None

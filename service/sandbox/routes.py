@@ -7,7 +7,7 @@ from service.sandbox.capability import capability_statement
 from service.sandbox.outcomes import FHIRError
 from service.sandbox.reading import Reading
 from service.sandbox.replies import body_of, created_reply, reply, version_reply, written_reply
-from service.sandbox.search import Pairs
+from service.sandbox.search.query import Pairs
 from service.sandbox.store import Store
 from service.sandbox.structure import require_known_type
 

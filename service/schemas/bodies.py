@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 from service import base_urls
-from service.sync.connection_rules import BASE_URL_PROBLEM, NAME, NAME_PROBLEM
+from service.sync.server.connection_rules import BASE_URL_PROBLEM, NAME, NAME_PROBLEM
 
 
 def _name(text: str) -> None:

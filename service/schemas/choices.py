@@ -3,9 +3,9 @@
 from functools import cache
 from typing import Any
 
-from fhir_mappings.elements import ChoiceOf
-from fhir_mappings.lens import Mapping, Type
-from fhir_mappings.mappings import BY_RECORD_TYPE
+from fhir_mappings.lens.elements import ChoiceOf
+from fhir_mappings.lens.mapping import Mapping, Type
+from fhir_mappings.resources import BY_RECORD_TYPE
 
 
 @cache

@@ -10,8 +10,8 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, missing
 
 from fhir_mappings import records
-from fhir_mappings.datatypes import Primitive
-from fhir_mappings.lens import Mapping, Type
+from fhir_mappings.lens.mapping import Mapping, Type
+from fhir_mappings.resources.datatypes import Primitive
 from service.schemas import strict
 from service.schemas.choices import choices
 
@@ -65,7 +65,7 @@ class PartSchema(Schema):
             # The literal ``type`` is no attribute of the dataclass.
             value = getattr(obj, name, None)
             if name not in self.defaults or value != self.defaults[name]:
-                said[name] = field._serialize(value, name, obj)
+                said[name] = field._serialize(value, name, obj)  # noqa: SLF001  # what marshmallow has fields override and call
         return said
 
 

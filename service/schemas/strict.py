@@ -163,4 +163,4 @@ class OneKey(Strict):
     def _serialize(self, value: Choice | None, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         if value is None:
             return None
-        return {value.type: self.options[value.type]._serialize(value.value, attr, obj)}
+        return {value.type: self.options[value.type]._serialize(value.value, attr, obj)}  # noqa: SLF001  # what marshmallow has fields override and call

@@ -11,21 +11,27 @@ from fhir_mappings.records import Record
 from service.chart import Chart
 from service.config import Config
 from service.errors import NotFound
-from service.fhir_client import FHIRClient
+from service.fhir_client.client import FHIRClient
 from service.store.database import Database
-from service.sync import connections, ledger, moved_decision, plan, resolution
-from service.sync.capabilities import Capabilities
-from service.sync.connections import Connection
-from service.sync.desk import TYPES, Desk
-from service.sync.identifiers import same_systems
-from service.sync.match import Matcher, MatchRules
-from service.sync.merge import Side
+from service.sync import conflicts, moved_decision, policy, resolution, set_aside, status
+from service.sync.conflicts import Conflict
+from service.sync.context import TYPES, Desk
+from service.sync.identity import match_history
+from service.sync.identity.identifiers import same_systems
+from service.sync.identity.match_history import PatientMatch
+from service.sync.identity.matching import Matcher, MatchRules
+from service.sync.lease_holder import Presence
+from service.sync.merge.three_way import Side
 from service.sync.moved_decision import MovedDecision
-from service.sync.plan import Method
-from service.sync.presence import Presence
-from service.sync.reasons import NEXT_STEPS, Reason
+from service.sync.policy import Method
 from service.sync.report import Report
 from service.sync.round import Direction, Round
+from service.sync.server import connections
+from service.sync.server.capabilities import Capabilities
+from service.sync.server.connections import Connection
+from service.sync.set_aside import Invalid, Moved
+from service.sync.states import NEXT_STEPS, Reason
+from service.sync.status import Missing, Status, Summary
 
 log = structlog.get_logger(__name__)
 
@@ -119,29 +125,29 @@ class Sync:
         patient: str | None = None,
         limit: int = 50,
         after: str | None = None,
-    ) -> tuple[list[ledger.Status], str | None]:
+    ) -> tuple[list[Status], str | None]:
         """Return a page of states, and where the next begins."""
         with self._database.read() as session:
-            return ledger.statuses(
+            return status.statuses(
                 session, connection=connection, state=state, patient=patient, limit=limit, after=after
             )
 
-    def summary(self, connection: str | None = None) -> ledger.Summary:
+    def summary(self, connection: str | None = None) -> Summary:
         """Count the records in each state."""
         with self._database.read() as session:
             if connection:
                 connections.named(session, connection)
-            return ledger.summary(session, connection, self._clock())
+            return status.summary(session, connection, self._clock())
 
-    def missing(self, connection: str | None = None) -> list[ledger.Missing]:
+    def missing(self, connection: str | None = None) -> list[Missing]:
         """Return who and what is looked for there in vain, with the number of records that name them."""
         with self._database.read() as session:
-            return ledger.missing(session, connection)
+            return status.missing(session, connection)
 
-    def invalid(self, connection: str | None = None) -> list[ledger.Invalid]:
+    def invalid(self, connection: str | None = None) -> list[Invalid]:
         """Return what servers hold that is not valid R4."""
         with self._database.read() as session:
-            return ledger.invalid(session, connection)
+            return set_aside.invalid(session, connection)
 
     def retry(self, record_id: str, connection: str | None = None, actor: str = "operator") -> None:
         """Send a record again, now."""
@@ -157,17 +163,17 @@ class Sync:
         resolved: bool = False,
         limit: int = 50,
         after: str | None = None,
-    ) -> tuple[list[ledger.Conflict], str | None]:
+    ) -> tuple[list[Conflict], str | None]:
         """Return a page of conflicts, and where the next begins."""
         with self._database.read() as session:
-            return ledger.conflicts(
+            return conflicts.conflicts(
                 session, connection=connection, resolved=resolved, limit=limit, after=after
             )
 
-    def conflict(self, conflict_id: str) -> ledger.Conflict:
+    def conflict(self, conflict_id: str) -> Conflict:
         """Return one conflict. Raises NotFound."""
         with self._database.read() as session:
-            found = ledger.conflict(session, conflict_id)
+            found = conflicts.conflict(session, conflict_id)
         if found is None:
             raise NotFound("There is no such conflict")
         return found
@@ -179,10 +185,10 @@ class Sync:
         with self._database.begin() as session:
             resolution.resolve(session, self._chart, self._clock, conflict_id, Side(keep), actor, record)
 
-    def moved(self, connection: str | None = None) -> list[ledger.Moved]:
+    def moved(self, connection: str | None = None) -> list[Moved]:
         """Return the copies that are another patient's there by now, and wait for a decision."""
         with self._database.read() as session:
-            return ledger.moved(session, connection)
+            return set_aside.moved(session, connection)
 
     def decide_moved(
         self, record_id: str, connection: str, decision: MovedDecision, actor: str = "operator"
@@ -194,10 +200,10 @@ class Sync:
                 session, self._chart, self._clock, record_id, connection_id, decision, actor
             )
 
-    def matches(self, patient_id: str) -> list[ledger.PatientMatch]:
+    def matches(self, patient_id: str) -> list[PatientMatch]:
         """Return how a patient is matched on each connection, with the history of it."""
         with self._database.read() as session:
-            return ledger.matches(session, patient_id)
+            return match_history.matches(session, patient_id)
 
     def match_patient(
         self, patient_id: str, server_id: str, connection: str, actor: str = "operator"
@@ -244,7 +250,7 @@ class Sync:
             one = connections.named(session, name)
         able = connections.ask(self._database, one, self._client_for(one), self._clock)
         if not isinstance(able, Capabilities):
-            reason = plan.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
+            reason = policy.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
             return Check(name, one.base_url, reason, NEXT_STEPS[reason])
         writable = tuple(kind for kind in TYPES if able.of(kind).can_create)
         return Check(name, one.base_url, None, None, able.has_transaction, able.has_batch, writable)
@@ -269,7 +275,7 @@ class Sync:
         client = self._client_for(connection)
         able = connections.abilities(self._database, connection, client, self._clock)
         if not isinstance(able, Capabilities):
-            report.problem = plan.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
+            report.problem = policy.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
             return
         with Presence() as presence:
             Round(self._desk(connection, client, able, presence, report)).run(directions)

@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from service.chart import aside
-from service.fhir_answers import version_of
+from service.fhir_client.outcomes import version_of
 from service.store.tables import MovedCopy, OutboxRow, Version
-from service.sync import links
-from service.sync.links import Job
-from service.sync.reasons import Reason, State
+from service.sync.identity import links
+from service.sync.identity.links import Job
+from service.sync.states import Reason, State
 
 
 def set_aside(

@@ -13,11 +13,12 @@ from service.chart import Chart, aside
 from service.errors import Conflict, InvalidContent, NotFound
 from service.store import matches
 from service.store.tables import Connection, Link, MovedCopy, OutboxRow, PatientLink
-from service.sync import links, match_rows, moved, outbox
-from service.sync.merge import Side
-from service.sync.reasons import Reason, State
+from service.sync import leases, moved
+from service.sync.identity import links, match_rows
+from service.sync.incoming import Ours, current, open_conflict
+from service.sync.merge.three_way import Side
 from service.sync.resolution import close, copy_here
-from service.sync.taking import Ours, current, open_conflict
+from service.sync.states import Reason, State
 
 
 class MovedDecision(StrEnum):
@@ -50,7 +51,7 @@ def decide_moved(
         state = {"record_id": record_id, "resource_type": ours.resource_type}
         explained = links.explained(State.PENDING, Reason.OTHER_PATIENT_THERE)
         links.save(session, connection_id, clock(), [{**state, **explained}])
-        outbox.enqueue(session, connection_id, [record_id], clock())
+        leases.enqueue(session, connection_id, [record_id], clock())
     else:
         # Whose it is there may be a patient here: then it is found as theirs.
         theirs = _patient_there(session, copy)
@@ -107,7 +108,7 @@ def _hand_over(
     links.save(session, copy.connection_id, now, [link])
     if not is_as_it_is:
         # It still carries the identifier of the record that it was.
-        outbox.enqueue(session, copy.connection_id, [entry.id], now)
+        leases.enqueue(session, copy.connection_id, [entry.id], now)
 
 
 def _patient_there(session: Session, copy: MovedCopy) -> str | None:

@@ -9,20 +9,21 @@ from sqlalchemy.orm import Session
 from fhir_mappings import exact_json, r4
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.mappings import BY_RECORD_TYPE
 from fhir_mappings.records import Record
+from fhir_mappings.resources import BY_RECORD_TYPE
 from service.chart import Chart, aside
 from service.chart.ownership import Origin
 from service.errors import Conflict, InvalidContent, NotFound
 from service.store import tables
 from service.store.tables import ConflictRow, Connection, Link
-from service.sync import links, outbox
-from service.sync.links import Known
-from service.sync.merge import Side
-from service.sync.project import to_here
-from service.sync.reasons import Reason, State
-from service.sync.reconcile import reconcile, unreadable
-from service.sync.taking import Ours, current
+from service.sync import leases
+from service.sync.identity import links
+from service.sync.identity.links import Known
+from service.sync.identity.references import to_here
+from service.sync.incoming import Ours, current
+from service.sync.merge.resources import reconcile, unreadable
+from service.sync.merge.three_way import Side
+from service.sync.states import Reason, State
 
 
 def resolve(
@@ -62,7 +63,7 @@ def resolve(
     # No common version any more: whatever differs from the copy there is what was decided.
     link = {"record_id": ours.record_id, "resource_type": ours.resource_type, "synced_version": None}
     links.save(session, row.connection_id, clock(), [{**link, **links.explained(State.PENDING)}])
-    outbox.enqueue(session, row.connection_id, [ours.record_id], clock())
+    leases.enqueue(session, row.connection_id, [ours.record_id], clock())
 
 
 def _of_type(record: Record, ours: Ours) -> Record:
@@ -121,7 +122,7 @@ def retry(session: Session, now: datetime, record_id: str, connection: str | Non
             link.state, link.reason, link.next_step = State.UNKNOWN, None, None
         if link is not None and link.state == State.HELD:
             link.state, link.reason, link.next_step = State.PENDING, None, None
-        outbox.enqueue(session, connection_id, [record_id], now)
+        leases.enqueue(session, connection_id, [record_id], now)
 
 
 _DECIDED: dict[str, str] = {

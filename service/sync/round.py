@@ -5,12 +5,12 @@ from typing import Literal
 
 import structlog
 
-from service.sync import outbox, plan
-from service.sync.comparison import Comparison
-from service.sync.desk import Desk
-from service.sync.pull import Pull
-from service.sync.push import Push
-from service.sync.reasons import Reason
+from service.sync import leases, policy
+from service.sync.context import Desk
+from service.sync.pull.comparison import Comparison
+from service.sync.pull.pull import Pull
+from service.sync.push.push import Push
+from service.sync.states import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class Round:
         """Make due what waits for a moment that only a wrong clock can have named."""
         desk = self._desk
         with desk.database.begin() as session:
-            count = outbox.bring_back(session, desk.connection_id, desk.clock())
+            count = leases.bring_back(session, desk.connection_id, desk.clock())
         if count:
             log.warning("records waited for a moment in the far future", connection=desk.name, count=count)
 
@@ -64,6 +64,6 @@ class Round:
         """Give back what is still leased, later each time, so that what fails holds up no others for long."""
         desk, now = self._desk, self._desk.clock()
         with desk.database.begin() as session:
-            for row in outbox.leased(session, desk.connection_id, desk.owner):
-                until = now + timedelta(seconds=plan.backoff_seconds(row.attempts + 1, desk.rng))
-                outbox.postpone(session, desk.connection_id, desk.owner, row, until)
+            for row in leases.leased(session, desk.connection_id, desk.owner):
+                until = now + timedelta(seconds=policy.backoff_seconds(row.attempts + 1, desk.rng))
+                leases.postpone(session, desk.connection_id, desk.owner, row, until)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from fhir_mappings import exact_json
 from fhir_mappings.errors import MappingError
 from fhir_mappings.exact_json import Number, Tree
-from fhir_mappings.lens import all_leaves
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
-from fhir_mappings.resource import ResourceMapping
+from fhir_mappings.lens.mapping import all_leaves
+from fhir_mappings.lens.resource import ResourceMapping
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 from tests import foreign, own_extensions
 from tests.tally import Tally
 

@@ -8,7 +8,7 @@ import pytest
 
 from fhir_mappings import codes, r4
 from fhir_mappings.exact_json import Number, Tree
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 from tests import builders
 from tests.growth import Growth, Work, growths
 

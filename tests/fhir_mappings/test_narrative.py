@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from fhir_mappings import codes, records
-from fhir_mappings.care_plan import CARE_PLAN
 from fhir_mappings.exact_json import Tree
+from fhir_mappings.resources.care_plan import CARE_PLAN
 
 PLAN = records.CarePlan(
     status=records.CarePlanStatus.ACTIVE,

@@ -8,23 +8,23 @@ from typing import Any
 
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
 from fhir_mappings.records import Record
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service import schemas
 from service.chart.audit import require_lawful
 from service.chart.ownership import Origin
 from service.chart.writes import Change
-from service.routes.records import NOUNS
+from service.routes.api.records import NOUNS
 from service.store.backup import backup, restore
 from service.store.database import Database
 from service.sync.moved_decision import MovedDecision
-from service.sync.reasons import Reason
 from service.sync.report import Report
+from service.sync.states import Reason
 from tests.databases import MOMENT
 from tests.service.chart.lawful import breaches
 from tests.service.chart.visitors import Chosen, World
 from tests.service.cli.running import mainstay
-from tests.service.routes.api import Answer
+from tests.service.routes.caller import Answer
 
 
 class RefusedError(Exception):

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from fhir_mappings import exact_json
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
 from fhir_mappings.records import CodeableConcept
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service.chart import Chart, Entry
 from service.errors import Conflict, InvalidContent, NotFound, VersionConflict
 from service.store.database import Database

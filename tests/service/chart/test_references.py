@@ -72,7 +72,7 @@ def test_a_change_is_held_to_the_same(chart: Chart, act: str) -> None:
     theirs = chart.create(builders.goal(other), "nurse").id
     plan = chart.create(builders.care_plan(mine), "nurse")
     changed = {**plan.tree, "goal": [{"reference": f"Goal/{theirs}"}]}
-    given: Any = changed if act == "replace" else builders._record(changed)
+    given: Any = changed if act == "replace" else builders.record(changed)
     with pytest.raises(InvalidContent) as refusal:
         getattr(chart, act)(plan.id, given, "jo")
     assert refusal.value.findings[0].path == "CarePlan.goal[0]"

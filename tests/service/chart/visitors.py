@@ -13,14 +13,14 @@ from fhir_mappings.exact_json import Tree
 from service.app import create_app
 from service.chart import Chart, PatientRegister
 from service.config import Config
-from service.fhir_client import FHIRClient
+from service.fhir_client.client import FHIRClient
 from service.store import tables
 from service.store.database import Database
 from service.sync.engine import Sync
 from tests import builders
 from tests.clock import Clock
 from tests.databases import contents
-from tests.service.routes.api import GUARDED, Api, published_keys, token
+from tests.service.routes.caller import GUARDED, Api, published_keys, token
 
 Name = tuple[str, str]
 T = TypeVar("T")

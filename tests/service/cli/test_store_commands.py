@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from fhir_mappings.mappings import BY_RESOURCE_TYPE
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service.chart import Chart
 from service.cli.opened import utc_now
 from service.cli.seeding import seed
-from service.fhir_answers import Answered
-from service.fhir_client import FHIRClient
+from service.fhir_client.client import FHIRClient
+from service.fhir_client.outcomes import Answered
 from service.sandbox.server import running
 from tests.databases import opened
 from tests.service.cli.running import EXAMPLES, ROOT, Ended, mainstay

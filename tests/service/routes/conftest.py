@@ -7,7 +7,7 @@ import pytest
 from service.app import create_app
 from service.config import Config
 from service.store.database import Database
-from tests.service.routes.api import GUARDED, Api, published_keys, token
+from tests.service.routes.caller import GUARDED, Api, published_keys, token
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """For each documented operation a request that has to be answered with 2xx."""
 
-from service.routes.fhir_search import PARAMETERS
-from service.routes.records import NOUNS
+from service.routes.api.records import NOUNS
+from service.routes.fhir.search import PARAMETERS
 from tests.service.routes.world import IDENTIFIER
 
 TYPE_OF = {

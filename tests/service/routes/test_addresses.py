@@ -4,7 +4,7 @@ import pytest
 
 from service.app import create_app
 from service.config import Config
-from tests.service.routes.api import GUARDED, Api, fhir_goal, goal, published_keys, token
+from tests.service.routes.caller import GUARDED, Api, fhir_goal, goal, published_keys, token
 
 PUBLIC = "https://mainstay.example/records"
 FORGED = {

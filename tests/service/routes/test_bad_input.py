@@ -5,7 +5,7 @@ import pytest
 from fhir_mappings import exact_json
 from service.app import create_app
 from service.config import Config
-from tests.service.routes.api import Api, fhir_goal, goal
+from tests.service.routes.caller import Api, fhir_goal, goal
 
 ACTIVE_TEXT = {
     "status": "generated",

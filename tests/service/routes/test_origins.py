@@ -4,7 +4,7 @@ import pytest
 
 from service.app import create_app
 from service.config import Config
-from tests.service.routes.api import GUARDED, Api, goal, published_keys, token
+from tests.service.routes.caller import GUARDED, Api, goal, published_keys, token
 
 FOREIGN = [
     {"Origin": "https://evil.example"},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.service.routes.api import fhir_goal, goal
+from tests.service.routes.caller import fhir_goal, goal
 
 SYSTEM = "https://clinic.example/patients"
 SCOPE = "patient/*.cruds user/*.cruds system/*.cruds mainstay/sync"

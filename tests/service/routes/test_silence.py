@@ -9,7 +9,7 @@ from service import logs
 from service.app import create_app
 from service.config import Config
 from service.store.database import Database
-from tests.service.routes.api import GUARDED, Api, fhir_goal, goal, published_keys, token
+from tests.service.routes.caller import GUARDED, Api, fhir_goal, goal, published_keys, token
 
 SEEDED = {
     "statement": "SEEDED-STATEMENT",

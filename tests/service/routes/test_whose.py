@@ -4,7 +4,7 @@ import pytest
 
 from service.sandbox import create_sandbox
 from tests.databases import contents
-from tests.service.routes.api import Api, fhir_goal, goal, token
+from tests.service.routes.caller import Api, fhir_goal, goal, token
 from tests.service.routes.live import served
 from tests.service.routes.world import World
 

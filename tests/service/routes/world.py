@@ -2,12 +2,12 @@
 
 from service.app import create_app
 from service.config import Config
-from service.routes.described import EXAMPLES
-from service.routes.fhir_documented import EXAMPLES as RESOURCES
-from service.routes.questionnaires import EXAMPLE as QUESTIONNAIRE
-from service.routes.records import NOUNS
+from service.routes.api.questionnaires import EXAMPLE as QUESTIONNAIRE
+from service.routes.api.records import NOUNS
+from service.routes.fhir.openapi_parts import EXAMPLES as RESOURCES
+from service.routes.openapi_parts import EXAMPLES
 from tests.clock import Clock
-from tests.service.routes.api import GUARDED, Api, published_keys, token
+from tests.service.routes.caller import GUARDED, Api, published_keys, token
 
 IDENTIFIER = {"system": "https://clinic.example/patients", "value": "MS-1"}
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from fhir_mappings.exact_json import Tree
-from service.sandbox import bundles, resources, search
+from service.sandbox import bundles, resources
+from service.sandbox.search import query
 from service.sandbox.store import Store
 from tests.clock import Clock
 from tests.growth import Growth, Work, growths
@@ -38,7 +39,7 @@ def goals(size: int) -> list[Tree]:
 
 def searched(store: Store, name: str, values: list[str]) -> Act:
     given = [(name, ",".join(values))]
-    return lambda: search.find(store, search.parse("Goal", given))
+    return lambda: query.find(store, query.parse("Goal", given))
 
 
 def ids_asked_for(size: int) -> Act:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from fhir_mappings.goal import GOAL
+from fhir_mappings.resources.goal import GOAL
 from service.chart import Chart
 from service.errors import Conflict, VersionConflict
 from service.store import idempotency

@@ -5,8 +5,8 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import ProgrammingError
 
 from service.chart import Chart
-from service.chart.entries import Entry
 from service.chart.ownership import Origin
+from service.chart.versions import Entry
 from service.chart.writes import Change
 from service.errors import Unavailable
 from service.store.database import Database

@@ -10,12 +10,13 @@ import requests
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from service.chart import Chart, Entry
-from service.fhir_client import FHIRClient
+from service.fhir_client.client import FHIRClient
 from service.store.database import Database
-from service.sync.connections import Connection
 from service.sync.engine import Sync
-from service.sync.ledger import PatientMatch, Status
-from service.sync.match import MatchRules
+from service.sync.identity.match_history import PatientMatch
+from service.sync.identity.matching import MatchRules
+from service.sync.server.connections import Connection
+from service.sync.status import Status
 from tests.clock import Clock
 
 ACTOR = "nurse"

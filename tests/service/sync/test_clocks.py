@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from service.sandbox import faults
 from service.store.tables import OutboxRow, Watermark
-from service.sync import outbox
+from service.sync import leases
 from tests.clock import START, Clock
 from tests.service.sync.conftest import EHR
 from tests.service.sync.office import Office
@@ -138,7 +138,7 @@ def test_what_was_held_while_our_clock_was_ahead_is_free(office: Office, ehr: EH
     connection_id = office.sync.connections()[0].id
     office.clock.advance(days=4000)
     with office.database.begin() as session:
-        outbox.lease(session, connection_id, "elsewhere:dead", office.clock(), 5)
+        leases.lease(session, connection_id, "elsewhere:dead", office.clock(), 5)
     office.clock.set(START)
     office.sync.push()
     assert office.status(goal).state == "synced"
@@ -147,12 +147,12 @@ def test_what_was_held_while_our_clock_was_ahead_is_free(office: Office, ehr: EH
 def test_a_lease_by_a_clock_that_is_a_little_ahead_is_a_lease(office: Office) -> None:
     office.goal()
     connection_id = office.sync.connections()[0].id
-    office.clock.advance(seconds=outbox.MOST_APART.total_seconds() - 1)
+    office.clock.advance(seconds=leases.MOST_APART.total_seconds() - 1)
     with office.database.begin() as session:
-        assert outbox.lease(session, connection_id, "elsewhere:alive", office.clock(), 5)
+        assert leases.lease(session, connection_id, "elsewhere:alive", office.clock(), 5)
     office.clock.set(START)
     with office.database.begin() as session:
-        assert outbox.lease(session, connection_id, "another", office.clock(), 5) == []
+        assert leases.lease(session, connection_id, "another", office.clock(), 5) == []
 
 
 def test_what_waits_as_long_as_it_should_goes_on_waiting(office: Office, ehr: EHR) -> None:
@@ -184,7 +184,7 @@ def test_only_what_no_wait_explains_is_brought_back(office: Office) -> None:
             row = session.get_one(OutboxRow, (goal, connection_id))
             row.attempts, row.next_attempt_at = attempts, now + wait
         session.flush()
-        assert outbox.bring_back(session, connection_id, now) == 2
+        assert leases.bring_back(session, connection_id, now) == 2
     with office.database.read() as session:
         due = {row.record_id for row in session.scalars(select(OutboxRow)) if row.next_attempt_at <= now}
     assert due == {goals[0], goals[2], goals[3]}

@@ -14,11 +14,11 @@ from sqlalchemy import select
 
 from fhir_mappings.exact_json import Tree
 from service import logs
-from service.fhir_answers import Outcome
-from service.fhir_client import FHIRClient
+from service.fhir_client.client import FHIRClient
+from service.fhir_client.outcomes import Outcome
 from service.store.tables import OutboxRow
-from service.sync.connections import Connection, token_in, token_of
 from service.sync.engine import Sync
+from service.sync.server.connections import Connection, token_in, token_of
 from tests.raw_server import raw_server, reply
 from tests.service.sync.conftest import EHR
 from tests.service.sync.office import Office

@@ -13,7 +13,7 @@ import requests
 from requests.models import PreparedRequest, Response
 
 from service.chart import Chart
-from service.fhir_client import FHIRClient
+from service.fhir_client.client import FHIRClient
 from service.store.database import Database
 from service.sync.engine import Sync
 from tests.clock import Clock

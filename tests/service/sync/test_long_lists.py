@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from fhir_mappings.exact_json import Tree
-from service.sync.bundles import Entry, answers
-from service.sync.order import in_order
-from service.sync.reconcile import onto, reconcile
+from service.sync.merge.resources import onto, reconcile
+from service.sync.ordering import in_order
+from service.sync.push.bundles import Entry, answers
 from tests import builders
 from tests.growth import Growth, Work, growths
 

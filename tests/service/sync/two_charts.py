@@ -12,11 +12,11 @@ from fhir_mappings.exact_json import Tree
 from service.app import create_app
 from service.chart import PatientRegister
 from service.config import Config
-from service.routes.records import NOUNS
+from service.routes.api.records import NOUNS
 from service.store.tables import Record
-from service.sync.ledger import Moved
 from service.sync.moved_decision import MovedDecision
-from tests.service.routes.api import GUARDED, Api, published_keys, token
+from service.sync.set_aside import Moved
+from tests.service.routes.caller import GUARDED, Api, published_keys, token
 from tests.service.sync.office import Office
 
 #: What Ann's side says, and what the copy says once it is Bob's.

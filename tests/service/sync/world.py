@@ -11,14 +11,14 @@ from flask import Request, Response
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from service.chart import Chart, PatientRegister
-from service.fhir_client import FHIRClient
+from service.fhir_client.client import FHIRClient
 from service.sandbox import create_sandbox
 from service.store.database import Database
 from service.sync.engine import Sync
-from service.sync.match import MatchRules
+from service.sync.identity.matching import MatchRules
 from tests.clock import Clock
+from tests.service.sync.identity.match_oracle import Kept, Oracle, Someone
 from tests.service.sync.in_process import BASE_URL, session_for
-from tests.service.sync.match_oracle import Kept, Oracle, Someone
 from tests.service.sync.registry import SYSTEM, Person, Registry
 
 THERE = ["A", "B", "C", "D"]

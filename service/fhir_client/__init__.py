@@ -1,0 +1,1 @@
+"""FHIR REST: the client and what can come of a request."""

@@ -1,0 +1,1 @@
+"""/api/v1: records and what is done with them, as JSON in our words."""

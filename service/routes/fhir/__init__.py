@@ -1,0 +1,1 @@
+"""/fhir: the same records for FHIR R4 clients."""

@@ -1,0 +1,1 @@
+"""Search as the sandbox offers it."""

@@ -1,0 +1,87 @@
+"""Records that were changed on both sides, as people and programs ask for them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from fhir_mappings import exact_json
+from fhir_mappings.exact_json import Tree
+from service.store.tables import (
+    ConflictRow,
+    Connection,
+    Record,
+)
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A record changed on both sides; base, here and there are trees in our own words."""
+
+    id: str
+    record_id: str
+    resource_type: str
+    connection: str
+    here_version: int
+    server_version: str | None
+    paths: list[str]
+    opened_at: datetime
+    resolved_at: datetime | None
+    resolution: str | None
+    resolved_by: str | None
+    base: Tree | None
+    here: Tree
+    there: Tree
+
+
+def conflicts(
+    session: Session, *, connection: str | None, resolved: bool, limit: int, after: str | None
+) -> tuple[list[Conflict], str | None]:
+    """Return one page of conflicts, the open ones or those that were decided."""
+    query = _conflicts().where(
+        Record.set_aside.is_(None),
+        ConflictRow.resolved_at.is_not(None) if resolved else ConflictRow.resolved_at.is_(None),
+    )
+    if connection:
+        query = query.where(Connection.name == connection)
+    if after:
+        query = query.where(ConflictRow.id > after)
+    rows = session.execute(query.order_by(ConflictRow.id).limit(limit + 1)).all()
+    page = [_conflict(*row) for row in rows[:limit]]
+    return page, page[-1].id if len(rows) > limit else None
+
+
+def conflict(session: Session, conflict_id: str) -> Conflict | None:
+    """Return one conflict, open or decided."""
+    query = _conflicts().where(ConflictRow.id == conflict_id, Record.set_aside.is_(None))
+    row = session.execute(query).first()
+    return _conflict(*row) if row else None
+
+
+def _conflicts() -> Select[*tuple[Any, ...]]:
+    return (
+        select(ConflictRow, Record.resource_type, Connection.name)
+        .join(Record, Record.id == ConflictRow.record_id)
+        .join(Connection, Connection.id == ConflictRow.connection_id)
+    )
+
+
+def _conflict(row: ConflictRow, resource_type: str, connection: str) -> Conflict:
+    return Conflict(
+        row.id,
+        row.record_id,
+        resource_type,
+        connection,
+        row.here_version,
+        row.server_version,
+        exact_json.parse(row.paths),
+        row.opened_at,
+        row.resolved_at,
+        row.resolution,
+        row.resolved_by,
+        exact_json.parse(row.base) if row.base else None,
+        exact_json.parse(row.here),
+        exact_json.parse(row.there),
+    )

@@ -1,0 +1,59 @@
+"""Two patients here who are one there: nothing is sent for either. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from service.sync.identity.match_policy import Judgement, Matched, PatientThere, Unverified
+from service.sync.states import Reason
+
+
+@dataclass(frozen=True)
+class Disputed:
+    """This Patient it would be, were it not that another patient here is matched to them as well."""
+
+    patient: PatientThere
+
+
+def claimants(judged: Mapping[str, Judgement]) -> dict[str, set[str]]:
+    """Return who is matched to each Patient there, by the ids here."""
+    claims: dict[str, set[str]] = {}
+    for patient_id, verdict in judged.items():
+        if isinstance(verdict, Matched):
+            claims.setdefault(verdict.patient.server_id, set()).add(patient_id)
+    return claims
+
+
+def settled(
+    judged: Mapping[str, Judgement], held: Mapping[str, Collection[str]]
+) -> dict[str, Judgement | Disputed]:
+    """Return what is to be said of each once all claims are known.
+
+    held: by those who could not be verified, the Patients whom they were matched to or disputed.
+    """
+    claims = claimants(judged)
+    unsure = _each_with_holders(held)
+    return {patient_id: _settled(patient_id, one, claims, unsure) for patient_id, one in judged.items()}
+
+
+def _settled(
+    patient_id: str,
+    verdict: Judgement,
+    claims: Mapping[str, set[str]],
+    unsure: Mapping[str, set[str]],
+) -> Judgement | Disputed:
+    if not isinstance(verdict, Matched):
+        return verdict
+    server_id = verdict.patient.server_id
+    if len(claims[server_id]) > 1:
+        return Disputed(verdict.patient)
+    if unsure.get(server_id, set()) - {patient_id}:
+        return Unverified(Reason.PATIENT_NOT_VERIFIED)
+    return verdict
+
+
+def _each_with_holders(held: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    holders: dict[str, set[str]] = {}
+    for patient_id, server_ids in held.items():
+        for server_id in server_ids:
+            holders.setdefault(server_id, set()).add(patient_id)
+    return holders

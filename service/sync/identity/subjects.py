@@ -1,0 +1,130 @@
+"""Whom a server's resources are about, judged after both patients are verified: a merge is one event."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fhir_mappings.exact_json import Tree
+from fhir_mappings.references import Name
+from service.fhir_client.outcomes import Failure
+from service.store.tables import PatientIdentifier, PatientLink
+from service.sync.identity import match_rows
+from service.sync.identity.identifiers import SameSystems, canonical
+from service.sync.identity.matching import Match, Matcher
+from service.sync.identity.subject_policy import Moved, Owner, People, Verdict, judge, subject_there
+
+#: Fewer than SQLite's limit of variables in one statement.
+_CHUNK = 500
+
+
+class Later(StrEnum):
+    """Not to be judged now: one of the two patients could not be verified, or is in dispute."""
+
+    NOT_VERIFIED = "not-verified"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A resource as it came. owner: the patient of the record whose copy it is; last_seen: the one before."""
+
+    body: Tree
+    owner: str | None = None
+    last_seen: Tree | None = None
+
+
+class Subjects:
+    """Judges the subjects of one connection's resources."""
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+
+    def judge(self, copies: Mapping[str, Copy], asked: Collection[str] = ()) -> dict[str, Verdict | Later]:
+        """Say of each resource, by a key of the caller's, whom it is about. asked: as in subject_policy."""
+        verdicts: dict[str, Verdict | Later] = dict(self._judge(copies, asked))
+        moved = {key: one for key, one in verdicts.items() if isinstance(one, Moved)}
+        if not moved:
+            return verdicts
+        patients = {copies[key].owner for key in moved} | {one.here for one in moved.values()}
+        matches = self._matcher.patients([one for one in patients if one is not None], at_once=True)
+        again = self._judge({key: copies[key] for key in moved}, asked)
+        for key, verdict in again.items():
+            parties = [copies[key].owner, verdict.here if isinstance(verdict, Moved) else None]
+            settled = all(_is_settled(matches, party) for party in parties if party is not None)
+            verdicts[key] = verdict if settled else Later.NOT_VERIFIED
+        return verdicts
+
+    def _judge(self, copies: Mapping[str, Copy], asked: Collection[str]) -> dict[str, Verdict]:
+        base_url = self._matcher.base_url
+        with self._matcher.database.read() as session:
+            people = _people(
+                session,
+                self._matcher.connection_id,
+                base_url,
+                copies.values(),
+                self._matcher.rules.same_systems,
+            )
+        return {
+            key: judge(copy.body, base_url, people, _owner(copy, base_url), asked)
+            for key, copy in copies.items()
+        }
+
+
+def _is_settled(matches: dict[str, Match] | Failure, patient_id: str) -> bool:
+    # Somebody may have been matched to the Patient only since: they are looked at next time.
+    match = matches.get(patient_id) if isinstance(matches, dict) else None
+    return match is not None and match.server_id is not None
+
+
+def _owner(copy: Copy, base_url: str) -> Owner | None:
+    if copy.owner is None:
+        return None
+    before = subject_there(copy.last_seen, base_url) if copy.last_seen else subject_there({}, base_url)
+    return Owner(copy.owner, before)
+
+
+def _people(
+    session: Session, connection_id: str, base_url: str, copies: Iterable[Copy], same_systems: SameSystems
+) -> People:
+    subjects = [subject_there(copy.body, base_url) for copy in copies]
+    ids = {one for subject in subjects for one in (subject.server_id, subject.elsewhere) if one}
+    names = {subject.name for subject in subjects if subject.name}
+    return People(_there(session, connection_id, ids), _names(session, names, same_systems))
+
+
+def _there(session: Session, connection_id: str, server_ids: Collection[str]) -> dict[str, str]:
+    """Return whose match each Patient is; one who was merged there into a match counts as that one."""
+    matched = (PatientLink.connection_id == connection_id) & (PatientLink.state == match_rows.MATCHED)
+    there: dict[str, str] = {}
+    merged = session.scalars(select(PatientLink).where(matched, PatientLink.earlier.is_not(None)))
+    for row in merged:
+        there.update(dict.fromkeys(match_rows.earlier_ids(row), row.patient_id))
+    for chunk in _chunks(server_ids):
+        rows = session.execute(
+            select(PatientLink.server_id, PatientLink.patient_id).where(
+                matched, PatientLink.server_id.in_(chunk)
+            )
+        )
+        there.update({str(row.server_id): row.patient_id for row in rows})
+    return there
+
+
+def _names(session: Session, names: Collection[Name], same_systems: SameSystems) -> dict[Name, str]:
+    """Return whose each identifier is here, in whatever form the server shows it."""
+    wanted: dict[Name, list[Name]] = {}
+    for name in names:
+        wanted.setdefault(canonical(name, same_systems), []).append(name)
+    table = PatientIdentifier
+    owners: dict[Name, str] = {}
+    for chunk in _chunks({name[1].strip() for name in names}):
+        for row in session.scalars(select(table).where(table.value.in_(chunk))):
+            for name in wanted.get(canonical((row.system, row.value), same_systems), ()):
+                owners[name] = row.patient_id
+    return owners
+
+
+def _chunks(items: Collection[str]) -> Iterable[list[str]]:
+    listed = sorted(items)
+    return (listed[start : start + _CHUNK] for start in range(0, len(listed), _CHUNK))

@@ -1,0 +1,1 @@
+"""Two versions of one resource made one; pure."""

@@ -1,0 +1,249 @@
+"""Resources as they arrive from a server: known, newer, ours by identifier, new, or not valid R4."""
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import structlog
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from fhir_mappings import exact_json, r4
+from fhir_mappings.errors import Finding
+from fhir_mappings.exact_json import Tree
+from fhir_mappings.references import names_of
+from service.chart.ownership import Origin
+from service.chart.trees import FHIR_ID
+from service.chart.writes import Change
+from service.errors import InvalidContent
+from service.fhir_client.outcomes import Answered, Failure, Refused, version_of
+from service.store.deployment import identifier_system
+from service.store.tables import Record, RecordIdentifier
+from service.sync.context import Desk
+from service.sync.identity import links
+from service.sync.identity.links import Known
+from service.sync.identity.references import literals, relative, to_here
+from service.sync.identity.subject_policy import About, Moved, Nobody, NotTaken, Verdict
+from service.sync.identity.subjects import Later, Subjects
+from service.sync.incoming import Ours, current
+from service.sync.merge.resources import unreadable
+from service.sync.ordering import in_order
+from service.sync.policy import Method, Step
+from service.sync.pull import untaken
+from service.sync.pull.held import Held, copy_of, is_echo, read_held
+from service.sync.states import Reason, State
+
+log = structlog.get_logger(__name__)
+
+
+class Arrivals:
+    """Takes pages in, each resource on its own: what cannot be taken does not stop the others."""
+
+    def __init__(
+        self, desk: Desk, subjects: Subjects, patients: Mapping[str, str], asked: Collection[str]
+    ) -> None:
+        """patients: server id -> our id, of those who are matched. asked: of these, whom was searched for."""
+        self._desk = desk
+        self._subjects = subjects
+        self._people = set(patients.values())
+        self._asked = asked
+        self._taking = desk.taking()
+        #: Our ids of patients of whom something could not be judged now; all of theirs is read again.
+        self.unsettled: set[str] = set()
+
+    def take(self, resources: list[Tree]) -> None:
+        """Take in one page of one resource type."""
+        bodies = {one["id"]: one for one in resources}
+        if not bodies:
+            return
+        resource_type = next(iter(bodies.values()))["resourceType"]
+        with self._desk.database.read() as session:
+            held = read_held(session, self._desk.connection_id, resource_type, list(bodies))
+        # What is listed as not to be taken is judged again: why it was not may lie with what is here.
+        unknown = {
+            server_id: body for server_id, body in bodies.items() if not is_echo(body, held.get(server_id))
+        }
+        if unknown:
+            self._take_unknown(unknown, held)
+
+    def _take_unknown(self, bodies: dict[str, Tree], held: Mapping[str, Held]) -> None:
+        verdicts = self._subjects.judge(
+            {server_id: copy_of(body, held.get(server_id)) for server_id, body in bodies.items()}, self._asked
+        )
+        ours = {server_id: bodies[server_id] for server_id in bodies if self._concerns(verdicts[server_id])}
+        problems = {
+            server_id: r4.check(body) or unreadable(body)
+            for server_id, body in ours.items()
+            if isinstance(verdicts[server_id], About)
+        }
+        with self._desk.database.begin() as session:
+            for server_id in self._referred_first(ours):
+                try:
+                    with session.begin_nested():
+                        self._take_one(
+                            session,
+                            bodies[server_id],
+                            verdicts[server_id],
+                            problems.get(server_id, []),
+                            held.get(server_id),
+                        )
+                except InvalidContent as error:
+                    self._list(session, bodies[server_id], error.findings, held.get(server_id))
+                except Exception as error:
+                    # Whatever it is, the next resource has nothing to do with it.
+                    log.error("a resource could not be taken in", exc_info=error)
+                    self._desk.report.problems.append(Reason.FAILED_HERE)
+
+    def _concerns(self, verdict: Verdict | Later) -> bool:
+        """Tell whether a resource is, or should be, about somebody of ours."""
+        if isinstance(verdict, About):
+            return verdict.patient_id in self._people
+        if isinstance(verdict, NotTaken):
+            # Of all that a server has, a resource about a group or a device is none of our business.
+            return bool(self._asked) or verdict.patient_id is not None
+        return verdict is not Nobody.STRANGER
+
+    def ask_after(self, resource_type: str, missing: Iterable[tuple[str, str]]) -> Failure | None:
+        """Read directly what a search did not show: only that tells a deletion from a gap.
+
+        missing: record and server ids. What is there still is taken in. Return what stopped it.
+        """
+        gone, shown = [], []
+        stopped: Failure | None = None
+        for record_id, server_id in missing:
+            outcome = self._desk.client.read(resource_type, server_id)
+            if isinstance(outcome, Answered):
+                shown += [outcome.body] if outcome.body and outcome.body.get("id") == server_id else []
+                continue
+            following = self._desk.next_step(Method.READ, outcome)
+            if following.step is Step.GONE and isinstance(outcome, Refused):
+                why = links.explained(State.REJECTED, Reason.GONE_THERE, outcome.outcome)
+                gone.append({"record_id": record_id, "resource_type": resource_type, **why})
+            elif following.pause or not isinstance(outcome, Refused):
+                stopped = outcome
+                break
+            # Else this one alone is not shown to us, which says nothing of whether it is there.
+        if gone:
+            self._desk.report.rejected += len(gone)
+            with self._desk.database.begin() as session:
+                links.save(session, self._desk.connection_id, self._desk.clock(), gone)
+        self.take(shown)
+        return stopped
+
+    def _referred_first(self, bodies: Mapping[str, Tree]) -> list[str]:
+        by_address = {f"{body['resourceType']}/{server_id}": server_id for server_id, body in bodies.items()}
+        references = {
+            address: {relative(one, self._desk.base_url) for one in literals(bodies[server_id])}
+            for address, server_id in by_address.items()
+        }
+        return [by_address[address] for group in in_order(references) for address in group]
+
+    def _take_one(
+        self,
+        session: Session,
+        body: Tree,
+        verdict: Verdict | Later,
+        problems: list[Finding],
+        held: Held | None,
+    ) -> None:
+        if isinstance(verdict, Later):
+            if held is not None:
+                self.unsettled.add(held.patient_id)
+        elif isinstance(verdict, Moved):
+            assert held is not None
+            self._taking.moved(session, held.record_id, body, verdict.there)
+            untaken.forget(session, self._desk.connection_id, body)
+            self._desk.report.moved += 1
+        elif isinstance(verdict, NotTaken):
+            self._list(session, body, [verdict.finding], held)
+        elif problems:
+            self._list(session, body, problems, held)
+        elif held is not None:
+            self._newer(session, held.record_id, body)
+        elif isinstance(verdict, About):
+            self._new(session, body, verdict.patient_id)
+
+    def _newer(self, session: Session, record_id: str, body: Tree) -> None:
+        taken = self._taking.newer(session, record_id, body)
+        untaken.forget(session, self._desk.connection_id, body)
+        if taken.state is State.CONFLICT:
+            self._desk.report.conflicts += 1
+        elif taken.changed:
+            self._desk.report.merged += 1
+
+    def _new(self, session: Session, body: Tree, patient_id: str) -> None:
+        ours = self._ours(session, body, patient_id)
+        if ours is not None:
+            self._adopt(session, ours, body)
+            return
+        places = links.places(session, self._desk.connection_id, self._desk.base_url, patient_id, [body])
+        change = Change(
+            actor=f"connection:{self._desk.name}",
+            action="pull",
+            at=self._desk.clock(),
+            origin=Origin.SERVER,
+        )
+        tree = to_here(body, places, self._new_id(session, body))
+        entry = self._desk.chart.save_from_server(session, tree, patient_id, change)
+        self._link(session, entry.id, body, entry.version)
+        untaken.forget(session, self._desk.connection_id, body)
+        self._desk.report.pulled += 1
+
+    def _new_id(self, session: Session, body: Tree) -> str:
+        """Return a new record's id: the one it had here, if it was ours before a restored backup."""
+        system = identifier_system(session)
+        own = next((value for known, value in names_of(body) if known == system), None)
+        if own is not None and FHIR_ID.fullmatch(own) and session.get(Record, own) is None:
+            return own
+        return str(uuid.uuid4())
+
+    def _adopt(self, session: Session, ours: Ours, body: Tree) -> None:
+        """Take a resource with an identifier of ours for the record's copy."""
+        known = links.known(session, self._desk.connection_id, [ours.record_id]).get(ours.record_id, Known())
+        if known.server_id is not None and known.server_id != body["id"]:
+            problem = "is that of another resource, which is our copy"
+            self._list(session, body, [Finding(f"{ours.resource_type}.identifier", problem)], None)
+            return
+        taken = self._taking.adopt(session, ours, body)
+        self._desk.report.adopted += 1
+        self._desk.report.conflicts += taken.state is State.CONFLICT
+
+    def _ours(self, session: Session, body: Tree, patient_id: str) -> Ours | None:
+        """Return the record of ours that a resource says to be; several or another patient's is none."""
+        resource_type = body["resourceType"]
+        system = identifier_system(session)
+        # The one identifier of a form's answers can be its own; all else of ours has one that we gave.
+        is_form = resource_type == "QuestionnaireResponse"
+        names = [name for name in names_of(body) if is_form or name[0] == system]
+        found = session.scalars(
+            select(RecordIdentifier.record_id)
+            .join(Record, Record.id == RecordIdentifier.record_id)
+            .where(
+                tuple_(RecordIdentifier.system, RecordIdentifier.value).in_(names),
+                RecordIdentifier.value.in_([value for _, value in names]),
+                Record.resource_type == resource_type,
+                Record.patient_id == patient_id,
+                Record.set_aside.is_(None),
+            )
+        ).all()
+        return current(session, found[0]) if len(set(found)) == 1 else None
+
+    def _list(self, session: Session, body: Tree, findings: Sequence[Finding], held: Held | None) -> None:
+        if not untaken.keep(session, self._desk.connection_id, body, findings, self._desk.clock()):
+            return
+        self._desk.report.invalid += 1
+        if held is not None:
+            why = links.explained(State.REJECTED, Reason.NOT_VALID_THERE)
+            row = {"record_id": held.record_id, "resource_type": body["resourceType"], **why}
+            links.save(session, self._desk.connection_id, self._desk.clock(), [row])
+
+    def _link(self, session: Session, record_id: str, body: Tree, synced_version: int) -> None:
+        row = {
+            "record_id": record_id,
+            "resource_type": body["resourceType"],
+            "server_id": body["id"],
+            "server_version": version_of(body),
+            "body": exact_json.dump(body),
+            "synced_version": synced_version,
+            **links.explained(State.SYNCED),
+        }
+        links.save(session, self._desk.connection_id, self._desk.clock(), [row])

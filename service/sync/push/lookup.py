@@ -1,0 +1,213 @@
+"""What became of a record there, asked before it is sent again: search, adopt, catch up."""
+
+from collections.abc import Iterable, Set
+from typing import Any
+
+import structlog
+
+from fhir_mappings.exact_json import Tree
+from fhir_mappings.references import Name, names_of
+from service.errors import InvalidContent, Unavailable, to_operation_outcome
+from service.fhir_client.outcomes import Answered, Cause, Failure, Found, Outcome, Unknown, version_of
+from service.sync.context import Desk
+from service.sync.identity import links
+from service.sync.identity.identifiers import token
+from service.sync.identity.links import Job, Known
+from service.sync.identity.references import Places, to_here
+from service.sync.identity.subject_policy import About, Moved
+from service.sync.identity.subject_policy import Verdict as SubjectVerdict
+from service.sync.identity.subjects import Copy, Later, Subjects
+from service.sync.incoming import FIRST, current
+from service.sync.policy import Method, Next, Step
+from service.sync.push.drafts import identity
+from service.sync.push.results import Book, Seen, Verdict, When, after_failure, rejected
+from service.sync.states import Reason, State
+
+log = structlog.get_logger(__name__)
+
+
+class Resolver:
+    """Asks one server what it holds of ours. Nothing is asked of a cache (FHIRClient.search)."""
+
+    def __init__(self, desk: Desk, book: Book, system: str) -> None:
+        self._desk = desk
+        self._book = book
+        self._system = system
+        self._subjects = Subjects(desk.matcher())
+
+    def absent(self, jobs: Iterable[Job]) -> list[Job]:
+        """Return the records that surely are not there; the others are settled or put off."""
+        jobs = list(jobs)
+        told = self.told(jobs)
+        self._book.settle(told.values())
+        return [job for job in jobs if job.record_id not in told]
+
+    def told(self, jobs: Iterable[Job]) -> dict[str, Verdict]:
+        """Search for records by business identifier; return what that says, by record.
+
+        What is there is taken for the record's copy. A record that surely is not there has no verdict.
+        """
+        verdicts: dict[str, Verdict] = {}
+        by_type: dict[str, list[Job]] = {}
+        for job in jobs:
+            by_type.setdefault(job.resource_type, []).append(job)
+        for resource_type, same in by_type.items():
+            names = {job.record_id: name for job in same if (name := identity(job.tree, self._system))}
+            answers = self._search(resource_type, set(names.values()))
+            for job in same:
+                copies = answers.get(names.get(job.record_id, _NAMELESS), [])
+                if not isinstance(copies, list):
+                    verdicts[job.record_id] = self.failed([job], Method.SEARCH, copies)[0]
+                elif copies:
+                    verdicts[job.record_id] = self._on_copies(job, copies)
+        return verdicts
+
+    def _on_copies(self, job: Job, copies: list[Tree]) -> Verdict:
+        if len(copies) > 1:
+            return rejected(job, Reason.SEVERAL_COPIES_THERE)
+        return self.adopt(job, copies[0])
+
+    def _search(self, resource_type: str, names: Set[Name]) -> dict[Name, list[Tree] | Failure]:
+        """Return what carries each name there, or why that cannot be told."""
+        tokens = {token(*name): name for name in sorted(names)}
+        copies: dict[Name, dict[str, Tree]] = {name: {} for name in names}
+        failures: dict[Name, Failure] = {}
+        for values, page in self._desk.client.pages_of_any(resource_type, "identifier", list(tokens)):
+            mine = [tokens[value] for value in values]
+            if not isinstance(page, Found):
+                failures.update(dict.fromkeys(mine, page))
+                continue
+            if page.unreadable:
+                # It may be one of ours; what is not seen here cannot be said to be absent.
+                failures.update(dict.fromkeys(mine, _UNREADABLE))
+            for body in page.resources:
+                for name in copies.keys() & set(names_of(body)):
+                    copies[name][body["id"]] = body
+        return {
+            name: list(bodies.values()) if bodies or name not in failures else failures[name]
+            for name, bodies in copies.items()
+        }
+
+    def adopt(self, job: Job, body: Tree) -> Verdict:
+        """Take a resource that carries a record's identifier for its copy."""
+        subject = self._subject(job, body)
+        if subject is Later.NOT_VERIFIED:
+            return _unverified(job)
+        if subject != About(str(job.patient_id)):
+            return rejected(job, Reason.IDENTIFIER_TAKEN)
+        version = version_of(body)
+        if version is not None and version in FIRST:
+            return Verdict(job, State.PENDING, When.NOW, seen=Seen(body["id"], version, body, None))
+        # Without a version nothing tells that it is as we created it: what differs is for a person.
+        return self.take_in(job, body)
+
+    def catch_up(self, job: Job, refusal: Outcome | None = None) -> Verdict | None:
+        """Read the copy; None if it still is what we know, or if nothing is to be asked at the moment.
+
+        refusal: the server's answer to an update that it took for stale. If the copy has not
+        changed after all, that is the last word.
+        """
+        assert job.known.server_id is not None
+        if self._desk.report.problem and refusal is None:
+            return None
+        outcome = self._desk.client.read(job.resource_type, job.known.server_id)
+        if isinstance(outcome, Answered) and (outcome.body or {}).get("id") != job.known.server_id:
+            outcome = Unknown(Cause.OTHER_RESOURCE, "another resource was shown than the one asked for")
+        if not isinstance(outcome, Answered):
+            return self.failed([job], Method.READ, outcome)[0]
+        assert outcome.body is not None
+        if job.known.body is None:
+            seen = Seen(job.known.server_id, outcome.version, outcome.body, None)
+            return Verdict(job, State.PENDING, When.NOW, seen=seen)
+        if is_as_seen(job.known, outcome.body, outcome.version):
+            return None if refusal is None else after_failure(job, _LAST_WORD, refusal)
+        return self.take_in(job, outcome.body)
+
+    def failed(self, jobs: Iterable[Job], method: Method, outcome: Outcome) -> list[Verdict]:
+        """Return the verdicts on records whose common request failed."""
+        verdicts = []
+        for job in jobs:
+            following = self._desk.next_step(method, outcome, job.row.attempts)
+            if following.pause and following.reason:
+                self._desk.report.problem = following.reason
+            verdicts.append(after_failure(job, following, outcome))
+        return verdicts
+
+    def take_in(self, job: Job, body: Tree) -> Verdict:
+        """Merge the copy as it is now into the record, and say how that leaves the push."""
+        subject = self._subject(job, body)
+        if subject is Later.NOT_VERIFIED:
+            return _unverified(job)
+        taking = self._desk.taking()
+        try:
+            with self._desk.database.begin() as session:
+                if isinstance(subject, Moved):
+                    taken = taking.moved(session, job.record_id, body, subject.there)
+                elif job.is_create and version_of(body) is not None:
+                    taken = taking.adopt(session, current(session, job.record_id), body)
+                else:
+                    if job.is_create:
+                        links.save(
+                            session, self._desk.connection_id, self._desk.clock(), [_unseen(job, body)]
+                        )
+                    taken = taking.newer(session, job.record_id, body)
+        except InvalidContent as error:
+            return rejected(job, Reason.NOT_VALID_THERE, to_operation_outcome(error.findings))
+        except Unavailable:
+            raise
+        except Exception as error:
+            # Whatever it is, the next record has nothing to do with it.
+            log.error("a version could not be taken in", record_id=job.record_id, exc_info=error)
+            return rejected(job, Reason.FAILED_HERE)
+        if taken.state is State.CONFLICT:
+            self._desk.report.conflicts += 1
+            return Verdict(job, State.CONFLICT, When.NEVER, Reason.CHANGED_ON_BOTH_SIDES)
+        if taken.state is State.MOVED:
+            self._desk.report.moved += 1
+            return Verdict(job, State.MOVED, When.NEVER, Reason.OTHER_PATIENT_THERE)
+        self._desk.report.merged += taken.changed
+        return Verdict(job, State.PENDING, When.NOW)
+
+    def _subject(self, job: Job, body: Tree) -> SubjectVerdict | Later:
+        # A copy that is to be taken back was last seen as another patient's.
+        is_seen = job.known.body is not None and not job.known.is_taken_back
+        last_seen = job.known.tree if is_seen else None
+        return self._subjects.judge({job.record_id: Copy(body, job.patient_id, last_seen)})[job.record_id]
+
+
+def _unverified(job: Job) -> Verdict:
+    return Verdict(job, State.PENDING, When.LATER, Reason.PATIENT_NOT_VERIFIED)
+
+
+def is_as_seen(known: Known, body: Tree, etag: str | None = None) -> bool:
+    """Tell whether a copy is what the server last showed us: of that version, or the same as it was.
+
+    etag: the version that the answer itself names. Of a server that names none only the whole
+    tells, but for what it notes of its own in meta.
+    """
+    version = version_of(body)
+    if known.server_version is not None and known.server_version in (version, etag):
+        return True
+    if version is not None or (etag is not None and known.server_version is not None):
+        return False
+    return to_here(body, _NO_PLACES, "") == to_here(known.tree, _NO_PLACES, "")
+
+
+_NO_PLACES = Places("")
+
+
+def _unseen(job: Job, body: Tree) -> dict[str, Any]:
+    """Return the link to a copy that nothing is known of but where it is."""
+    return {
+        "record_id": job.record_id,
+        "resource_type": job.resource_type,
+        "server_id": body["id"],
+        "body": None,
+        "synced_version": None,
+        "state": State.PENDING,
+    }
+
+
+_LAST_WORD = Next(Step.REJECT, Reason.REFUSED)
+_NAMELESS: Name = ("", "")
+_UNREADABLE = Unknown(Cause.UNREADABLE, "a search shows what cannot be read")

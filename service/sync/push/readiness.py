@@ -1,0 +1,89 @@
+"""Which records can go now, and as what: those whose references all have an address there."""
+
+from collections.abc import Iterable, Mapping
+
+import structlog
+
+from fhir_mappings.exact_json import Tree
+from service.sync.context import Desk
+from service.sync.identity.links import Job
+from service.sync.identity.references import Addresses, Wanted
+from service.sync.push import bundles
+from service.sync.push.drafts import Draft, draft
+from service.sync.push.results import Book, Verdict, When, rejected
+from service.sync.states import Reason, State
+
+log = structlog.get_logger(__name__)
+
+
+class Readiness:
+    """Drafts what can go, and notes that it is about to; learns the addresses that come of it."""
+
+    def __init__(
+        self, desk: Desk, book: Book, system: str, addresses: Addresses, bases: Mapping[str, Tree]
+    ) -> None:
+        """bases: our trees in the versions that the copies there correspond to, by record."""
+        self._desk = desk
+        self._book = book
+        self._system = system
+        self._logical: Mapping[Wanted, str] = addresses.logical
+        self._bases = bases
+        self.there = dict(addresses.there)
+        #: Records that refer to what is not there yet.
+        self.waiting: set[str] = set()
+
+    def learn(self, verdicts: Iterable[Verdict]) -> None:
+        """Keep where records turned out to be."""
+        for one in verdicts:
+            if one.seen:
+                self.there[one.job.local] = f"{one.job.resource_type}/{one.seen.server_id}"
+
+    def ready(self, jobs: list[Job]) -> list[Job]:
+        """Return the records whose references all have addresses; the others wait."""
+        verdicts = []
+        while True:
+            coming = {job.local for job in jobs}
+            stuck = [job for job in jobs if job.references - self.there.keys() - coming]
+            if not stuck:
+                break
+            verdicts += [
+                Verdict(job, State.PENDING, When.LATER, Reason.WAITING_FOR_REFERENCE) for job in stuck
+            ]
+            self.waiting |= {job.record_id for job in stuck}
+            jobs = [job for job in jobs if job.record_id not in self.waiting]
+        self._book.settle(verdicts)
+        return jobs
+
+    def drafts(self, jobs: list[Job], *, together: bool) -> list[Draft]:
+        """Draft what is ready, and note that it is about to be sent."""
+        return self.noted(self.drafted(jobs, together=together), together=together)
+
+    def drafted(self, jobs: list[Job], *, together: bool) -> list[Draft | Verdict]:
+        """Draft records; together: in one transaction, where they can refer to each other."""
+        coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
+        there = self.there | (coming if together else {})
+        addresses = Addresses(self._desk.base_url, there, self._logical)
+        return [self._draft(job, addresses) for job in jobs]
+
+    def noted(self, drafted: list[Draft | Verdict], *, together: bool) -> list[Draft]:
+        """Note that drafts are about to be sent, and return them; what needs no sending is settled."""
+        while drafted:
+            verdicts = [one for one in drafted if isinstance(one, Verdict)]
+            drafts = [one for one in drafted if isinstance(one, Draft)]
+            self._book.settle(verdicts)
+            kept = {job.record_id for job in self._book.about_to_send([one.job for one in drafts])}
+            if len(kept) == len(drafts) and not any(one.job.is_create for one in verdicts):
+                return drafts
+            # Somebody may have referred to what does not travel after all.
+            jobs = self.ready([one.job for one in drafts if one.job.record_id in kept])
+            drafted = self.drafted(jobs, together=together)
+        return []
+
+    def _draft(self, job: Job, addresses: Addresses) -> Draft | Verdict:
+        base = self._bases.get(job.record_id)
+        try:
+            return draft(job, addresses, base, self._desk.capabilities, self._system)
+        except Exception as error:
+            # A defect of ours with this record; the others have nothing to do with it.
+            log.error("a record could not be drafted", record_id=job.record_id, exc_info=error)
+            return rejected(job, Reason.FAILED_HERE)

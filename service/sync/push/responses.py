@@ -1,0 +1,151 @@
+"""What a server's answers mean for the records that were sent, one by one."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from fhir_mappings.exact_json import Tree
+from service.fhir_client.outcomes import Address, Answered, Cause, Found, Outcome, Unknown, version_of
+from service.sync.context import Desk
+from service.sync.policy import NOT_MODIFIED, Method, Next, Step, next_step
+from service.sync.push.drafts import Draft
+from service.sync.push.lookup import Resolver, is_as_seen
+from service.sync.push.results import Seen, Verdict, When, after_failure, synced
+from service.sync.states import Reason, State
+
+#: A type and an id there.
+Place = tuple[str, str]
+
+
+class Hearing:
+    """Hears answers, asks back where one says too little, and returns verdicts."""
+
+    def __init__(self, desk: Desk, resolver: Resolver) -> None:
+        self._desk = desk
+        self._resolver = resolver
+
+    def told(self, drafts: list[Draft], outcomes: list[Outcome]) -> list[Verdict]:
+        """Return what was answered, entry by entry."""
+        bare = [_as_answer(*both) for both in zip(drafts, outcomes, strict=True)]
+        answers = [
+            (one, outcome, self._desk.next_step(method_of(one), outcome, one.job.row.attempts))
+            for one, outcome in zip(drafts, self._with_bodies(bare), strict=True)
+        ]
+        verdicts: list[Verdict] = []
+        if any(_shows_permission(following) for _, _, following in answers):
+            verdicts += self._desk.permission.granted()
+        for (one, outcome, following), before in zip(answers, bare, strict=True):
+            verdicts.extend(self._verdicts(one, outcome, following, is_read_back=before is not outcome))
+        return self._asked(verdicts)
+
+    def failed(self, drafts: list[Draft], method: Method, outcome: Outcome) -> list[Verdict]:
+        return self._asked(self._resolver.failed([one.job for one in drafts], method, outcome))
+
+    def _verdicts(
+        self, one: Draft, outcome: Outcome, following: Next, *, is_read_back: bool
+    ) -> Iterator[Verdict]:
+        if following.step is Step.DONE:
+            assert isinstance(outcome, Answered)
+            yield self._done(one, outcome, is_read_back=is_read_back)
+        elif following.step is Step.MERGE:
+            caught_up = self._resolver.catch_up(one.job, outcome)
+            if caught_up is not None:
+                yield caught_up
+        elif following.reason is Reason.FORBIDDEN:
+            yield from self._desk.permission.forbidden(after_failure(one.job, following, outcome))
+            if self._desk.permission.is_denied:
+                self._desk.report.problem = Reason.FORBIDDEN
+        else:
+            yield from self._resolver.failed([one.job], method_of(one), outcome)
+
+    def _asked(self, verdicts: list[Verdict]) -> list[Verdict]:
+        """Ask at once what became of creates that got no answer; most are there.
+
+        One that is not there may still be on its way: it stays unknown and is asked for again later.
+        """
+        lost = [one.job for one in verdicts if one.state is State.UNKNOWN and one.job.is_create]
+        if not lost or self._desk.report.problem:
+            return verdicts
+        there = self._resolver.told(lost)
+        # A search that failed says nothing: what was unknown stays so.
+        sure = {record_id: one for record_id, one in there.items() if one.when is not When.LATER}
+        return [sure.get(one.job.record_id, one) for one in verdicts]
+
+    def _done(self, one: Draft, outcome: Answered, *, is_read_back: bool) -> Verdict:
+        body = outcome.body
+        assert body is not None
+        if not one.entry.replaces and outcome.status == 200:
+            return self._resolver.adopt(one.job, body)
+        if is_read_back and not _may_be_the_written(body, outcome):
+            if one.job.known.body is None or not is_as_seen(one.job.known, body):
+                # Somebody else wrote after us: their version is not ours, it has to be merged.
+                return self._resolver.take_in(one.job, body)
+            if outcome.status != NOT_MODIFIED:
+                return Verdict(one.job, State.UNKNOWN, When.LATER, Reason.NO_ANSWER)
+        if one.again:
+            return Verdict(
+                one.job, State.PENDING, When.NOW, seen=Seen(body["id"], outcome.version, body, None)
+            )
+        return synced(one.job, Seen(body["id"], outcome.version, body, one.job.version))
+
+    def _with_bodies(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Read what the server wrote but did not show: many at once, and one by one what that misses."""
+        bare = {
+            (one.address.resource_type, one.address.server_id): one
+            for one in outcomes
+            if isinstance(one, Answered) and one.body is None and one.address
+        }
+        bodies = self._searched(bare.keys()) if len(bare) > 1 else {}
+        for place, one in bare.items():
+            # The index that searches read may lag behind the write.
+            if place not in bodies or not _may_be_the_written(bodies[place], one):
+                read = self._desk.client.read(*place)
+                if isinstance(read, Answered) and read.body and read.body.get("id") == place[1]:
+                    bodies[place] = read.body
+        return [_with_body(one, bodies) for one in outcomes]
+
+    def _searched(self, places: Iterable[Place]) -> dict[Place, Tree]:
+        by_type: dict[str, list[str]] = {}
+        for resource_type, server_id in places:
+            by_type.setdefault(resource_type, []).append(server_id)
+        bodies: dict[Place, Tree] = {}
+        for resource_type, ids in by_type.items():
+            for _, page in self._desk.client.pages_of_any(resource_type, "_id", ids):
+                resources = page.resources if isinstance(page, Found) else []
+                bodies.update({(body["resourceType"], body["id"]): body for body in resources})
+        return bodies
+
+
+def _as_answer(one: Draft, outcome: Outcome) -> Outcome:
+    """Take "nothing was changed" for an answer without a body: the copy there, as we knew it, stands."""
+    if next_step(method_of(one), outcome).step is not Step.READ_BACK:
+        return outcome
+    address = Address(one.entry.resource_type, str(one.entry.tree["id"]))
+    return Answered(NOT_MODIFIED, None, one.entry.version, address)
+
+
+def _with_body(outcome: Outcome, bodies: Mapping[Place, Tree]) -> Outcome:
+    if not isinstance(outcome, Answered) or outcome.body is not None:
+        return outcome
+    place = (outcome.address.resource_type, outcome.address.server_id) if outcome.address else None
+    body = bodies.get(place) if place else None
+    if body is None:
+        return Unknown(Cause.DROPPED, "the server does not show what it wrote")
+    return replace(outcome, body=body, version=outcome.version or version_of(body))
+
+
+def _may_be_the_written(body: Tree, outcome: Answered) -> bool:
+    """Tell whether a body is of the version that the answer to a write names, as far as that can be told."""
+    named = {outcome.version, outcome.address.version if outcome.address else None}
+    return version_of(body) in {None, *named} or named == {None}
+
+
+def _shows_permission(following: Next) -> bool:
+    """Tell whether an answer to a write shows that writing is allowed in general."""
+    return following.step in (Step.DONE, Step.MERGE, Step.GONE) or (
+        following.step is Step.REJECT and following.reason is not Reason.FORBIDDEN
+    )
+
+
+def method_of(one: Draft) -> Method:
+    """Return how a draft is sent."""
+    return Method.UPDATE if one.entry.replaces else Method.CREATE

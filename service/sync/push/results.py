@@ -1,0 +1,219 @@
+"""What became of a record in a push, and how that is written down: all of a bundle in one transaction."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum, auto
+from typing import Any
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from fhir_mappings import exact_json
+from fhir_mappings.exact_json import Tree
+from service.fhir_client.outcomes import Outcome, Refused
+from service.store.database import Database
+from service.store.tables import Link
+from service.sync import leases, moved
+from service.sync.identity import links
+from service.sync.identity.links import Job
+from service.sync.identity.references import Logical
+from service.sync.policy import BACKOFF_SECONDS, Next, Step, backoff_seconds, retry_after_seconds
+from service.sync.report import Report
+from service.sync.states import Reason, State
+
+#: So often a record is dealt with in one pass; one that never comes to rest waits for the next.
+MOST_AT_ONCE = 8
+
+
+class When(StrEnum):
+    """What becomes of the outbox row."""
+
+    NEVER = auto()
+    LATER = auto()
+    NOW = auto()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A record's copy as the server showed it. synced_version: ours that it corresponds to."""
+
+    server_id: str
+    server_version: str | None
+    body: Tree
+    synced_version: int | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a record stands after it was dealt with."""
+
+    job: Job
+    state: State
+    when: When
+    reason: Reason | None = None
+    outcome: Tree | None = None
+    seen: Seen | None = None
+    retry_after: str | None = None
+    sought: tuple[Logical, ...] = ()
+
+
+def synced(job: Job, seen: Seen) -> Verdict:
+    return Verdict(job, State.SYNCED, When.NEVER, seen=seen)
+
+
+def rejected(job: Job, reason: Reason, outcome: Tree | None = None) -> Verdict:
+    return Verdict(job, State.REJECTED, When.NEVER, reason, outcome)
+
+
+def after_failure(job: Job, following: Next, outcome: Outcome) -> Verdict:
+    """Return the verdict on a record whose request did not succeed."""
+    told = outcome.outcome if isinstance(outcome, Refused) else None
+    asked = outcome.retry_after if isinstance(outcome, Refused) else None
+    if following.step in (Step.REJECT, Step.GONE):
+        return Verdict(job, State.REJECTED, When.NEVER, following.reason, told)
+    # What was unknown before stays so until the server has said what became of it.
+    unsure = following.step is Step.RESOLVE or job.known.state is State.UNKNOWN
+    state = State.UNKNOWN if unsure else State.PENDING
+    return Verdict(job, state, When.LATER, following.reason, told, retry_after=asked)
+
+
+class Book:
+    """Writes verdicts down for one connection and one lease owner."""
+
+    def __init__(
+        self,
+        database: Database,
+        connection_id: str,
+        owner: str,
+        clock: Callable[[], datetime],
+        rng: random.Random,
+        report: Report,
+    ) -> None:
+        self._database = database
+        self._connection_id = connection_id
+        self._owner = owner
+        self._clock = clock
+        self._rng = rng
+        self._report = report
+        self._at_once: Counter[str] = Counter()
+
+    def about_to_send(self, jobs: Iterable[Job]) -> list[Job]:
+        """Note durably that these may reach the server from now on; return those still leased to us.
+
+        Whoever finds this note after a crash asks the server before sending again.
+        """
+        with self._database.begin() as session:
+            ours = leases.renew(
+                session, self._connection_id, self._owner, self._clock(), [job.record_id for job in jobs]
+            )
+            kept = [job for job in jobs if job.record_id in ours]
+            links.save(session, self._connection_id, self._clock(), [_mark(job) for job in kept])
+        return kept
+
+    def put_back(self, jobs: Iterable[Job]) -> None:
+        """Give leases back; nothing was tried. What was noted as about to be sent has not left after all."""
+        jobs = list(jobs)
+        with self._database.begin() as session:
+            now = self._clock()
+            ours = leases.renew(
+                session, self._connection_id, self._owner, now, [job.record_id for job in jobs]
+            )
+            states = [{**_mark(job), "state": job.known.state} for job in jobs if job.record_id in ours]
+            links.save(session, self._connection_id, now, states)
+            leases.release(session, self._connection_id, self._owner, ours)
+
+    def settle(self, verdicts: Iterable[Verdict]) -> None:
+        """Write verdicts down."""
+        verdicts = list(verdicts)
+        if not verdicts:
+            return
+        now = self._clock()
+        with self._database.begin() as session:
+            ours = leases.renew(
+                session, self._connection_id, self._owner, now, [one.job.record_id for one in verdicts]
+            )
+            # A lease that ran out is another worker's by now, and so is the last word.
+            kept = self._one_record_each(session, [one for one in verdicts if one.job.record_id in ours])
+            links.save(session, self._connection_id, now, [_columns(one) for one in kept])
+            moved.forget(session, self._connection_id, [one.job for one in kept if _is_back(one)])
+            self._dismiss(session, kept, now)
+        for one in kept:
+            self._count(one)
+
+    def _dismiss(self, session: Session, verdicts: list[Verdict], now: datetime) -> None:
+        done = [one.job.row for one in verdicts if one.when is When.NEVER]
+        leases.finish(session, self._connection_id, self._owner, done)
+        again = [one.job.record_id for one in verdicts if one.when is When.NOW]
+        self._at_once.update(again)
+        restless = [record_id for record_id in again if self._at_once[record_id] > MOST_AT_ONCE]
+        until = now + timedelta(seconds=BACKOFF_SECONDS)
+        leases.rest(session, self._connection_id, self._owner, restless, until)
+        leases.release(session, self._connection_id, self._owner, again)
+        for one in verdicts:
+            if one.when is When.LATER:
+                least = retry_after_seconds(one.retry_after, now)
+                wait = backoff_seconds(one.job.row.attempts + 1, self._rng, least)
+                until = now + timedelta(seconds=wait)
+                leases.postpone(session, self._connection_id, self._owner, one.job.row, until)
+
+    def _one_record_each(self, session: Session, verdicts: list[Verdict]) -> list[Verdict]:
+        """Refuse a copy that is another record's already: two of ours cannot share one."""
+        places = [(one.job.resource_type, one.seen.server_id) for one in verdicts if one.seen]
+        holders: dict[tuple[str, str | None], str] = {}
+        for some in links.chunks(places):
+            for row in session.execute(
+                select(Link.resource_type, Link.server_id, Link.record_id).where(
+                    Link.connection_id == self._connection_id,
+                    tuple_(Link.resource_type, Link.server_id).in_(some),
+                )
+            ):
+                holders[row.resource_type, row.server_id] = row.record_id
+        kept: list[Verdict] = []
+        for one in verdicts:
+            place = (one.job.resource_type, one.seen.server_id if one.seen else None)
+            if one.seen and holders.setdefault(place, one.job.record_id) != one.job.record_id:
+                one = rejected(one.job, Reason.IDENTIFIER_TAKEN)
+            kept.append(one)
+        return kept
+
+    def _count(self, verdict: Verdict) -> None:
+        if verdict.state is State.SYNCED:
+            self._report.synced += 1
+        elif verdict.state is State.REJECTED:
+            self._report.rejected += 1
+        elif verdict.state is State.UNKNOWN:
+            self._report.unknown += 1
+        elif verdict.state is State.UNMATCHED:
+            self._report.unmatched += 1
+        elif verdict.seen:
+            self._report.adopted += 1
+
+
+def _is_back(verdict: Verdict) -> bool:
+    """Tell whether a copy that was another patient's was written back."""
+    return verdict.job.known.is_taken_back and verdict.state is State.SYNCED
+
+
+def _mark(job: Job) -> dict[str, Any]:
+    return {"record_id": job.record_id, "resource_type": job.resource_type, "state": State.UNKNOWN}
+
+
+def _columns(verdict: Verdict) -> dict[str, Any]:
+    columns = {
+        "record_id": verdict.job.record_id,
+        "resource_type": verdict.job.resource_type,
+        **links.explained(verdict.state, verdict.reason, verdict.outcome, verdict.sought),
+    }
+    seen = verdict.seen
+    if seen is None:
+        return columns
+    return {
+        **columns,
+        "server_id": seen.server_id,
+        "server_version": seen.server_version,
+        "body": exact_json.dump(seen.body),
+        "synced_version": seen.synced_version,
+    }

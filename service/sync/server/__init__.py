@@ -1,0 +1,1 @@
+"""What a FHIR server is, and what it takes."""
