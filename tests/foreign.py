@@ -414,11 +414,15 @@ def questionnaire_responses(*, modifiers: bool = False) -> SearchStrategy[Tree]:
     return of_type("QuestionnaireResponse", modifiers)
 
 
+#: By resource type, for every kind of record that we have words for.
+STRATEGIES = {
+    "Goal": goals,
+    "CarePlan": care_plans,
+    "ServiceRequest": service_requests,
+    "QuestionnaireResponse": questionnaire_responses,
+}
+
+
 def resources(*, modifiers: bool = False) -> SearchStrategy[Tree]:
-    """Any of the four."""
-    return st.one_of(
-        goals(modifiers=modifiers),
-        care_plans(modifiers=modifiers),
-        service_requests(modifiers=modifiers),
-        questionnaire_responses(modifiers=modifiers),
-    )
+    """Any of them."""
+    return st.one_of(*[strategy(modifiers=modifiers) for strategy in STRATEGIES.values()])

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from fhir_mappings.errors import Finding
 from service.auth.scopes import SYNC, Interaction, allows
 from service.errors import Forbidden, NotFound
+from service.record_types import BY_RESOURCE_TYPE, OF_PATIENT
 
 _VERBS = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
-
-#: Records of no one in particular: a token for one patient may read them, not change them.
-_SHARED = frozenset({"Questionnaire"})
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,9 @@ class Principal:
         """Tell whether the scopes allow the interaction with that type."""
         if self.scopes is None:
             return True
-        if self.patient is not None and resource_type in _SHARED and interaction not in "rs":
+        # Records of no one in particular: a token for one patient may read them, not change them.
+        is_shared = resource_type in BY_RESOURCE_TYPE and resource_type not in OF_PATIENT
+        if self.patient is not None and is_shared and interaction not in "rs":
             return False
         return allows(self.scopes, resource_type, interaction, has_patient=self.patient is not None)
 

@@ -30,6 +30,7 @@ from service.chart.queries import Wanted
 from service.chart.versions import Entry, Page, Patient
 from service.chart.writes import Change
 from service.errors import Conflict, InvalidContent
+from service.record_types import OF_PATIENT
 from service.store import tables
 from service.store.database import Database, Session
 from service.store.deployment import identifier_system
@@ -291,6 +292,4 @@ class Chart:
 
 def _with_patient(session: Session, tree: Tree) -> tuple[Tree, str | None]:
     """Return the tree with its subject filled in, and our id of the patient; a questionnaire has none."""
-    return (
-        subjects.with_subject(session, tree) if tree["resourceType"] in trees.PATIENT_TYPES else (tree, None)
-    )
+    return subjects.with_subject(session, tree) if tree["resourceType"] in OF_PATIENT else (tree, None)

@@ -17,8 +17,8 @@ from fhir_mappings.exact_json import Tree, dump
 from fhir_mappings.references import Address, Name, Spot, name_of, references, subject_of
 from service.chart import targets
 from service.chart.targets import Register
-from service.chart.trees import PATIENT_TYPES, RECORD_TYPES
 from service.errors import InvalidContent
+from service.record_types import BY_RESOURCE_TYPE, OF_PATIENT
 
 #: Elements that say whom something is about; elsewhere another patient may stand, a parent who answers.
 _SUBJECTS = frozenset({"subject", "patient"})
@@ -84,7 +84,7 @@ def contradictions(
     """Return what no row may say, whoever said it. Pure."""
     findings = _identity(tree, system)
     kind = tree["resourceType"]
-    if kind not in PATIENT_TYPES:
+    if kind not in OF_PATIENT:
         shared = Finding(kind, f"a {kind} is for all, and no patient's", "business-rule")
         return findings if patient_id is None else [*findings, shared]
     subject, path = subject_of(tree), f"{kind}.subject"
@@ -128,10 +128,10 @@ def _target_problem(spot: Spot, patient_id: str | None, register: Register) -> t
         return ("is a search and no address: Type/id", "value") if spot.is_search else None
     if address.resource_type == "Patient":
         return _patient_problem(spot, patient_id, register)
-    if address.resource_type not in RECORD_TYPES:
+    if address.resource_type not in BY_RESOURCE_TYPE:
         return None
     kind, owner = register.owners.get(address.id, (None, None))
-    is_for_all = address.resource_type not in PATIENT_TYPES
+    is_for_all = address.resource_type not in OF_PATIENT
     if kind == address.resource_type and (is_for_all or owner == patient_id):
         return None
     # Another's and none are said alike: who is confined to a patient is not told what others have.

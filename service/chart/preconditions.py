@@ -12,10 +12,10 @@ from fhir_mappings import r4
 from fhir_mappings.errors import Finding, InvalidResource, MappingError
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import names_of
-from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service.chart import queries, rules, trees
 from service.chart.versions import Entry
 from service.errors import Conflict, InvalidContent, NotFound, VersionConflict
+from service.record_types import BY_RESOURCE_TYPE
 from service.store.tables import Patient, Record
 
 
@@ -31,8 +31,8 @@ def as_findings() -> Iterator[None]:
 
 
 def require_record_type(tree: Tree) -> None:
-    if tree.get("resourceType") not in trees.RECORD_TYPES:
-        kinds = ", ".join(sorted(trees.RECORD_TYPES))
+    if tree.get("resourceType") not in BY_RESOURCE_TYPE:
+        kinds = ", ".join(sorted(BY_RESOURCE_TYPE))
         raise InvalidContent(Finding("resourceType", f"has to be one of {kinds}", "not-supported"))
 
 
@@ -146,7 +146,7 @@ def require_same_questionnaire(row: Record, tree: Tree) -> None:
 
 def withdrawn_tree(tree: Tree, today: date) -> Tree:
     """Return the resource as one that was entered in error; a questionnaire has no such status."""
-    mapping = BY_RESOURCE_TYPE.get(tree["resourceType"])
+    mapping = BY_RESOURCE_TYPE[tree["resourceType"]].mapping
     if mapping is None:
         return {**tree, "status": trees.RETIRED}
     with as_findings():

@@ -2,18 +2,10 @@
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
-from fhir_mappings.records import (
-    Activity,
-    ActivityStatus,
-    CarePlan,
-    CarePlanStatus,
-    Goal,
-    GoalStatus,
-    QuestionnaireResponse,
-    QuestionnaireResponseStatus,
-    Record,
-)
+from fhir_mappings.records import Goal, Record
+from service.record_types import BY_NAME
 
 
 def follow(before: Record, after: Record, today: date) -> Record:
@@ -40,12 +32,5 @@ def _date_of_status(before: Goal, after: Goal, today: date) -> Goal:
 
 def withdrawn(record: Record) -> Record:
     """Return the record as one that was entered in error."""
-    match record:
-        case Goal():
-            return replace(record, status=GoalStatus.ENTERED_IN_ERROR)
-        case CarePlan():
-            return replace(record, status=CarePlanStatus.ENTERED_IN_ERROR)
-        case Activity():
-            return replace(record, status=ActivityStatus.ENTERED_IN_ERROR)
-        case QuestionnaireResponse():
-            return replace(record, status=QuestionnaireResponseStatus.ENTERED_IN_ERROR)
+    status: Any = BY_NAME[type(record).__name__].entered_in_error
+    return replace(record, status=status)

@@ -8,7 +8,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from fhir_mappings.references import Address, Name, Spot, address_in
-from service.chart.trees import RECORD_TYPES
+from service.record_types import BY_RESOURCE_TYPE
 from service.store import tables
 
 #: Fewer than SQLite's limit of variables in one statement, of which a name takes three.
@@ -37,7 +37,7 @@ def read_register(session: Session, spots: Iterable[Spot], *, locked: bool = Fal
     names = {spot.name for spot in spots if spot.name is not None and spot.is_to_patient}
     # First of all who is held: whose a record is, and who is called how, only stays so from then on.
     patients = _patients(session, {one.id for one in addresses if one.resource_type == "Patient"}, locked)
-    owners = _owners(session, {one.id for one in addresses if one.resource_type in RECORD_TYPES})
+    owners = _owners(session, {one.id for one in addresses if one.resource_type in BY_RESOURCE_TYPE})
     return Register(owners, patients, named_patients(session, names))
 
 

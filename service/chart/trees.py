@@ -6,10 +6,7 @@ from typing import Any
 from fhir_mappings import references
 from fhir_mappings.exact_json import Number, Tree
 from fhir_mappings.references import names_of
-
-#: Types of records that are about a patient.
-PATIENT_TYPES = frozenset({"Goal", "CarePlan", "ServiceRequest", "QuestionnaireResponse"})
-RECORD_TYPES = PATIENT_TYPES | {"Questionnaire"}
+from service.record_types import BY_RESOURCE_TYPE
 
 WITHDRAWN = "entered-in-error"
 RETIRED = "retired"
@@ -21,7 +18,8 @@ _SERVERS_META = frozenset({"versionId", "_versionId", "lastUpdated", "_lastUpdat
 
 
 def status(tree: Tree) -> str | None:
-    found = tree.get("lifecycleStatus" if tree["resourceType"] == "Goal" else "status")
+    """Return how a resource stands, by the element that says so for its type."""
+    found = tree.get(BY_RESOURCE_TYPE[tree["resourceType"]].status_element)
     return found if isinstance(found, str) else None
 
 
@@ -39,11 +37,11 @@ def with_id(tree: Tree, record_id: str) -> Tree:
 
 def with_identifier(tree: Tree, system: str, record_id: str) -> Tree:
     """Return the tree with the identifier by which every server can tell that it is this record."""
-    kind = tree["resourceType"]
-    if kind == "Questionnaire" or any(known == system for known, _ in names_of(tree)):
+    kind = BY_RESOURCE_TYPE[tree["resourceType"]]
+    if not kind.is_synced or any(known == system for known, _ in names_of(tree)):
         return tree
     identifier = {"system": system, "value": record_id}
-    if kind == "QuestionnaireResponse":
+    if kind.has_one_identifier:
         # It has room for one only, and a form's own is worth more than ours.
         return tree if "identifier" in tree else {**tree, "identifier": identifier}
     return {**tree, "identifier": [*tree.get("identifier", []), identifier]}

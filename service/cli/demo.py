@@ -25,18 +25,12 @@ from service.cli.inputs import items
 from service.cli.seeding import seed
 from service.fhir_client.client import FHIRClient
 from service.fhir_client.outcomes import Answered
+from service.record_types import BY_NAME
 from service.sandbox.server import running
 from service.store.database import Database
 
 ROOT = Path(__file__).parent.parent.parent
 QUESTIONNAIRES = Path(__file__).parent.parent / "content" / "questionnaires"
-NOUNS = {
-    "Goal": "goals",
-    "CarePlan": "care-plans",
-    "Activity": "activities",
-    "QuestionnaireResponse": "questionnaire-responses",
-}
-FHIR_TYPES = {"Activity": "ServiceRequest"}
 #: The goal that somebody changes on the other server.
 CHANGED = "goal-school-run"
 _COLUMNS = ("record", "FHIR type", "server id", "version", "state")
@@ -104,13 +98,13 @@ def _send(api: ApiClient, examples: Path) -> dict[str, str]:
     references: dict[str, str] = {}
     for item in items(sorted(map(str, examples.glob("*.json")))):
         said: Tree = item.tree or {}
-        type_ = FHIR_TYPES.get(said["type"], said["type"])
+        type_ = BY_NAME[said["type"]].resource_type
         # The service gives its own ids, so what refers to an earlier record is told the new one.
         body = with_literals(
             {name: value for name, value in said.items() if name != "id"},
             lambda reference: references.get(reference, reference),
         )
-        created = api.post(f"/api/v1/{NOUNS[said['type']]}", body)
+        created = api.post(f"/api/v1/{BY_NAME[said['type']].path}", body)
         ids[said["id"]] = created["id"]
         references[f"{type_}/{said['id']}"] = f"{type_}/{created['id']}"
     return ids

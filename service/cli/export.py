@@ -5,15 +5,11 @@ from typing import Any
 
 import click
 
-from fhir_mappings.resources import BY_RESOURCE_TYPE
-from service import schemas
+from service import record_types, schemas
 from service.chart import Chart, Entry
 from service.cli import terminal
 from service.cli.opened import opened
 from service.cli.patient import PAGE, everyone, row
-
-#: What is referred to comes first, so that loading finds it.
-ORDER = ("Questionnaire", "Goal", "ServiceRequest", "CarePlan", "QuestionnaireResponse")
 
 
 @click.command()
@@ -34,10 +30,13 @@ def _lines(chart: Chart, fhir: bool, patient: str | None) -> Iterator[Any]:
     people = everyone(chart) if patient is None else iter([chart.patient(patient)])
     for person in people:
         yield row(person, as_json=True)
-    for resource_type in ORDER:
-        mapping = BY_RESOURCE_TYPE.get(resource_type)
-        for entry in _entries(chart, resource_type, None if mapping is None else patient):
-            yield entry.tree if fhir or mapping is None else schemas.dump(mapping.read(entry.tree))
+    # What is referred to comes first, so that loading finds it.
+    for kind in record_types.ALL:
+        for entry in _entries(chart, kind.resource_type, patient if kind.is_of_patient else None):
+            if fhir or kind.mapping is None:
+                yield entry.tree
+            else:
+                yield schemas.dump(kind.mapping.read(entry.tree))
 
 
 def _entries(chart: Chart, resource_type: str, patient: str | None) -> Iterator[Entry]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from apispec import APISpec
 
+from service import record_types
 from service.auth.scopes import SYNC
 from service.schemas.strict import OneKey
 
@@ -24,14 +25,7 @@ _SCHEME = {
     "a `patient` claim confines it to that patient. Where no issuer is configured, the server listens "
     "on loopback only and asks for none.",
 }
-_NOUN_TYPES = {
-    "patients": "Patient",
-    "goals": "Goal",
-    "care-plans": "CarePlan",
-    "activities": "ServiceRequest",
-    "questionnaire-responses": "QuestionnaireResponse",
-    "questionnaires": "Questionnaire",
-}
+_TYPES_OF_PATHS = {"patients": "Patient", **{one.path: one.resource_type for one in record_types.ALL}}
 _PUBLIC_PATHS = frozenset({"/fhir/metadata", "/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs"})
 _NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]+")
 
@@ -75,7 +69,7 @@ def _scopes(path: str, method: str) -> list[str]:
     parts = path.strip("/").split("/")
     if path in _PUBLIC_PATHS or parts[-1] == "translate":
         return []
-    resource_type = parts[1] if parts[0] == "fhir" else _NOUN_TYPES.get(parts[2])
+    resource_type = parts[1] if parts[0] == "fhir" else _TYPES_OF_PATHS.get(parts[2])
     if "{conflict_id}" in parts:
         # Both sides are the record; which type it is, only the conflict says.
         return [SYNC, "system/*.r" if method == "get" else "system/*.ru"]

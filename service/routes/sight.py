@@ -13,12 +13,12 @@ from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import FHIR_ID, Address, Name, Spot, references
 from service.errors import InvalidContent, NotFound
+from service.record_types import OF_PATIENT
 from service.routes.services import chart
 
-_OF_A_PATIENT = ("Goal", "CarePlan", "ServiceRequest", "QuestionnaireResponse")
 #: Ours by Type/id. What lies elsewhere may be a copy of one of ours, and so may be what a search finds.
 _LITERAL = re.compile(
-    rf"(?P<elsewhere>.*[/:])?(?P<type>Patient|{'|'.join(_OF_A_PATIENT)})"
+    rf"(?P<elsewhere>.*[/:])?(?P<type>Patient|{'|'.join(sorted(OF_PATIENT))})"
     rf"(?:/(?P<id>{FHIR_ID})(?:/_history/{FHIR_ID})?|(?P<search>\?.*))",
     re.DOTALL,
 )
@@ -39,7 +39,7 @@ def require_in_sight(tree: Tree, patient_id: str, before: Tree | None) -> None:
         if _meant(spot) in kept:
             continue
         literal = _LITERAL.fullmatch(spot.literal or "")
-        if literal and literal["type"] in _OF_A_PATIENT and literal["id"] and not literal["elsewhere"]:
+        if literal and literal["type"] in OF_PATIENT and literal["id"] and not literal["elsewhere"]:
             records[Address(literal["type"], literal["id"])].append(spot.path)
         elif literal and literal[0].split("/_history/")[0] != f"Patient/{patient_id}":
             refused.append(spot.path)

@@ -11,15 +11,13 @@ from marshmallow import Schema, ValidationError, fields, missing
 
 from fhir_mappings import records
 from fhir_mappings.lens.mapping import Mapping, Type
+from fhir_mappings.resources import BY_RECORD_TYPE
 from fhir_mappings.resources.datatypes import Primitive
 from service.schemas import strict
 from service.schemas.choices import choices
 
 RECORD_TYPES: dict[str, type[records.Record]] = {
-    "Goal": records.Goal,
-    "CarePlan": records.CarePlan,
-    "Activity": records.Activity,
-    "QuestionnaireResponse": records.QuestionnaireResponse,
+    name: mapping.record for name, mapping in BY_RECORD_TYPE.items()
 }
 
 

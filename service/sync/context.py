@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from service.chart import Chart
 from service.fhir_client.client import FHIRClient
@@ -15,12 +16,9 @@ from service.sync.identity.subjects import Subjects
 from service.sync.incoming import Taking
 from service.sync.lease_holder import Presence
 from service.sync.policy import Method, Next, next_step
-from service.sync.push.permission import Permission
 from service.sync.report import Report
 from service.sync.server.capabilities import Capabilities
-
-#: What is kept in step; those that are referred to come first.
-TYPES = ("Goal", "ServiceRequest", "CarePlan", "QuestionnaireResponse")
+from service.sync.server.permission import Permission
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Desk:
     stopping: Callable[[], bool]
     match_rules: MatchRules
     report: Report
-    permission: Permission = field(default_factory=Permission)
+    permission: Permission[Any] = field(default_factory=Permission)
 
     @property
     def owner(self) -> str:

@@ -12,10 +12,11 @@ from service.chart import Chart
 from service.config import Config
 from service.errors import NotFound
 from service.fhir_client.client import FHIRClient
+from service.record_types import SYNCED
 from service.store.database import Database
 from service.sync import conflicts, moved_decision, policy, resolution, set_aside, status
 from service.sync.conflicts import Conflict
-from service.sync.context import TYPES, Desk
+from service.sync.context import Desk
 from service.sync.identity import match_history
 from service.sync.identity.identifiers import same_systems
 from service.sync.identity.match_history import PatientMatch
@@ -252,7 +253,7 @@ class Sync:
         if not isinstance(able, Capabilities):
             reason = policy.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
             return Check(name, one.base_url, reason, NEXT_STEPS[reason])
-        writable = tuple(kind for kind in TYPES if able.of(kind).can_create)
+        writable = tuple(kind for kind in SYNCED if able.of(kind).can_create)
         return Check(name, one.base_url, None, None, able.has_transaction, able.has_batch, writable)
 
     def _all(self, name: str | None, directions: tuple[Direction, ...]) -> Report:

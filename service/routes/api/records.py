@@ -7,10 +7,10 @@ from flask import Response
 from flask.views import MethodView
 
 from fhir_mappings.records import Record
-from fhir_mappings.resources import BY_RECORD_TYPE
 from service import schemas
 from service.chart import Entry
 from service.errors import InvalidInput
+from service.record_types import RecordType
 from service.routes import access, openapi_parts
 from service.routes.blueprint import Noun
 from service.routes.idempotency import created_once
@@ -19,21 +19,13 @@ from service.routes.responses import answer, page
 from service.routes.services import chart, principal
 from service.schemas.queries import AnswersQuery, PatientRecordQuery
 
-#: The path of each record type.
-NOUNS = {
-    "goals": "Goal",
-    "care-plans": "CarePlan",
-    "activities": "Activity",
-    "questionnaire-responses": "QuestionnaireResponse",
-}
 
-
-def record_blueprint(noun: str, record_type: str) -> Noun:
-    """Return the routes of one record type."""
-    mapping = BY_RECORD_TYPE[record_type]
-    type_ = mapping.resource_type
+def record_blueprint(kind: RecordType) -> Noun:
+    """Return the routes of one kind of record, which has words of ours."""
+    assert kind.mapping is not None
+    mapping, noun, record_type, type_ = kind.mapping, kind.path, kind.name, kind.resource_type
     schema = schemas.schema_of(mapping.record)
-    query_schema = AnswersQuery if type_ == "QuestionnaireResponse" else PatientRecordQuery
+    query_schema = AnswersQuery if "questionnaire" in kind.search_parameters else PatientRecordQuery
     blueprint = Noun(noun, __name__, url_prefix=f"/api/v1/{noun}", description=f"{record_type} records.")
 
     def told(entry: Entry) -> dict[str, Any]:

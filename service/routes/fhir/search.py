@@ -5,24 +5,20 @@ A client that asks for one person's goals must not get everyone's because of a t
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from fhir_mappings.errors import Finding
+from service import record_types
 from service.errors import InvalidInput
 from service.moments import LAST, in_utc, later
 
 #: The search parameters of each type, and the name of the FHIR type that each has.
-_COMMON = {"_id": "token", "_lastUpdated": "date", "identifier": "token"}
-_OF_PATIENT = {**_COMMON, "patient": "reference", "subject": "reference"}
-PARAMETERS: dict[str, dict[str, str]] = {
+PARAMETERS: dict[str, Mapping[str, str]] = {
     "Patient": {"_id": "token", "identifier": "token"},
-    "Goal": {**_OF_PATIENT, "lifecycle-status": "token"},
-    "CarePlan": {**_OF_PATIENT, "status": "token"},
-    "ServiceRequest": {**_OF_PATIENT, "status": "token"},
-    "QuestionnaireResponse": {**_OF_PATIENT, "status": "token", "questionnaire": "reference"},
-    "Questionnaire": {**_COMMON, "status": "token", "url": "uri"},
+    **{one.resource_type: one.search_parameters for one in record_types.IN_OUR_WORDS},
+    **{one.resource_type: one.search_parameters for one in record_types.ALL if one.mapping is None},
 }
 #: About the answer, not about what is sought.
 RESULT_PARAMETERS = frozenset(

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fhir_mappings.references import Name
+from service.fhir_client import bundles
 from service.fhir_client.client import FHIRClient
 from service.fhir_client.outcomes import Answered, Cause, Failure, Found, Outcome, Refused, Unknown
 from service.sync import policy
@@ -10,7 +11,6 @@ from service.sync.identity.identifiers import SameSystems, carried, chunked, spe
 from service.sync.identity.match_policy import NotShown, PatientThere, Sight, patient_there, sight_of
 from service.sync.identity.subject_policy import subject_there
 from service.sync.policy import Method
-from service.sync.push import bundles
 from service.sync.states import Reason
 
 #: After so many that got no answer, or were told to wait, one after the other, no more are asked for.

@@ -6,10 +6,11 @@ from sqlalchemy import or_, select
 
 from fhir_mappings.exact_json import Tree
 from service.fhir_client.outcomes import Found
+from service.record_types import SYNCED
 from service.store import matches
 from service.store.tables import Link
 from service.sync import policy
-from service.sync.context import TYPES, Desk
+from service.sync.context import Desk
 from service.sync.identity.identifiers import chunked
 from service.sync.identity.match_rows import matched_patients
 from service.sync.identity.subjects import Subjects
@@ -34,7 +35,7 @@ class Comparison:
 
     def run(self) -> None:
         """Take in what every copy has become."""
-        self._all(TYPES, self._compare)
+        self._all(SYNCED, self._compare)
 
     def changed_since(self, resource_type: str, since: str) -> None:
         """Take in what copies of one type have become since a moment: a search for patients misses some."""

@@ -16,6 +16,7 @@ from service.chart.trees import FHIR_ID
 from service.chart.writes import Change
 from service.errors import InvalidContent
 from service.fhir_client.outcomes import Answered, Failure, Refused, version_of
+from service.record_types import BY_RESOURCE_TYPE
 from service.store.deployment import identifier_system
 from service.store.tables import Record, RecordIdentifier
 from service.sync.context import Desk
@@ -212,8 +213,8 @@ class Arrivals:
         resource_type = body["resourceType"]
         system = identifier_system(session)
         # The one identifier of a form's answers can be its own; all else of ours has one that we gave.
-        is_form = resource_type == "QuestionnaireResponse"
-        names = [name for name in names_of(body) if is_form or name[0] == system]
+        may_be_its_own = BY_RESOURCE_TYPE[resource_type].has_one_identifier
+        names = [name for name in names_of(body) if may_be_its_own or name[0] == system]
         found = session.scalars(
             select(RecordIdentifier.record_id)
             .join(Record, Record.id == RecordIdentifier.record_id)

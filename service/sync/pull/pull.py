@@ -7,7 +7,8 @@ import structlog
 
 from fhir_mappings.exact_json import Tree
 from service.fhir_client.outcomes import Failure, Found, Refused
-from service.sync.context import TYPES, Desk
+from service.record_types import SYNCED
+from service.sync.context import Desk
 from service.sync.identity import match_rows
 from service.sync.identity.identifiers import chunked
 from service.sync.identity.subjects import Subjects
@@ -68,7 +69,7 @@ class Pull:
     def _read_all(self, marks: Mapping[str, str]) -> bool:
         """Read all types; tell whether new patients count as read."""
         complete = True
-        for resource_type in TYPES:
+        for resource_type in SYNCED:
             if self._desk.report.problem or not self._patients:
                 return False
             if self._desk.capabilities.of(resource_type).can_search:

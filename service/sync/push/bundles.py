@@ -1,29 +1,15 @@
 """Transactions and batches: what is asked, and which answer belongs to which question. Pure."""
 
-import re
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import Name, names_of
-from service.fhir_client.outcomes import (
-    Address,
-    Answered,
-    Cause,
-    Outcome,
-    Unknown,
-    address_in,
-    is_addressed,
-    refused,
-    version_in,
-    version_of,
-)
+from service.fhir_client.bundles import outcome_of
+from service.fhir_client.outcomes import Answered, Cause, Outcome, Unknown
 from service.sync.identity.identifiers import if_none_exist
-
-#: The number of ``201 Created``; the words after it are the server's own.
-_STATUS = re.compile(r"\s*([2-5][0-9]{2})(?![0-9])")
 
 #: A type, and an id there or a business identifier.
 Key = tuple[str, str | Name]
@@ -69,22 +55,6 @@ def request(kind: str, entries: Sequence[Entry]) -> Tree:
     return {"resourceType": "Bundle", "type": kind, "entry": [entry.as_tree() for entry in entries]}
 
 
-def reads(resource_type: str, server_ids: Sequence[str]) -> Tree:
-    """Return the Bundle that reads resources."""
-    requests = [{"request": {"method": "GET", "url": f"{resource_type}/{one}"}} for one in server_ids]
-    return {"resourceType": "Bundle", "type": "batch", "entry": requests}
-
-
-def readings(outcome: Outcome, count: int) -> list[Outcome] | None:
-    """Return what came of each read of a batch, in order; None if that cannot be told."""
-    if not isinstance(outcome, Answered) or outcome.body is None:
-        return None
-    entries: Any = outcome.body.get("entry")
-    if not isinstance(entries, list) or len(entries) != count:
-        return None
-    return [_read(one) for one in entries]
-
-
 def answers(entries: Sequence[Entry], response: Tree | None) -> list[Outcome]:
     """Return what came of each entry.
 
@@ -93,7 +63,7 @@ def answers(entries: Sequence[Entry], response: Tree | None) -> list[Outcome]:
     is an answer for each entry, and none of them stands in the place of another.
     """
     listed: Any = response.get("entry") if response else None
-    parts = [_read(one) for one in listed] if isinstance(listed, list) else []
+    parts = [outcome_of(one) for one in listed] if isinstance(listed, list) else []
     if len(parts) == len(entries):
         outcomes = _by_place(entries, parts)
     else:
@@ -115,33 +85,6 @@ def _by_place(entries: Sequence[Entry], parts: list[Outcome]) -> list[Outcome | 
         part if is_sure or (in_order and _may_be(entry, part)) else other
         for entry, part, is_sure, other in zip(entries, parts, sure, moved, strict=True)
     ]
-
-
-def _read(entry: Any) -> Outcome:
-    response = entry.get("response") if isinstance(entry, dict) else None
-    if not isinstance(response, dict):
-        return Unknown(Cause.DROPPED, "an entry of the answer has no response")
-    match = _STATUS.match(str(response.get("status")))
-    if match is None:
-        return Unknown(Cause.DROPPED, "an entry of the answer has no status")
-    status = int(match[1])
-    if status >= 300:
-        place = response.get("location")
-        headers = {"Location": place} if isinstance(place, str) else {}
-        return replace(refused(status, headers, _tree(response.get("outcome"))), in_bundle=True)
-    body = entry.get("resource") if is_addressed(entry.get("resource")) else None
-    address = address_in(response.get("location"))
-    if body and address and (address.resource_type, address.server_id) != (body["resourceType"], body["id"]):
-        # What is shown is not what was written; that is read where the answer says that it is.
-        body = None
-    if body and address is None:
-        address = Address(body["resourceType"], body["id"])
-    version = version_of(body) or version_in(response.get("etag")) or (address.version if address else None)
-    return Answered(status, body, version, address)
-
-
-def _tree(value: Any) -> Tree | None:
-    return value if isinstance(value, dict) else None
 
 
 def _key(entry: Entry) -> Key | None:

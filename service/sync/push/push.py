@@ -9,10 +9,11 @@ from fhir_mappings.exact_json import Tree
 from service.chart import aside
 from service.chart.targets import named_patients
 from service.fhir_client.outcomes import Failure, Refused
+from service.record_types import SYNCED
 from service.store.deployment import identifier_system
 from service.store.tables import Link, Record, Version
 from service.sync import leases, policy
-from service.sync.context import TYPES, Desk
+from service.sync.context import Desk
 from service.sync.identity import links
 from service.sync.identity.links import Job
 from service.sync.identity.matching import Match
@@ -87,7 +88,7 @@ class Push:
             jobs = links.jobs(session, self._desk.connection_id, rows)
             strangers = _strangers(session, self._desk.connection_id, jobs)
         self._drop(rows, jobs, strangers)
-        jobs = [job for job in jobs if job.record_id not in strangers and job.resource_type in TYPES]
+        jobs = [job for job in jobs if job.record_id not in strangers and job.resource_type in SYNCED]
         jobs = self._undisputed(jobs)
         registered = self._registered(jobs)
         people = self._people(jobs, registered)
@@ -106,7 +107,7 @@ class Push:
 
     def _drop(self, rows: list[leases.Leased], jobs: list[Job], strangers: set[str]) -> None:
         """Take out of the outbox what is not for this server: copies of another server's resources."""
-        mine = {job.record_id for job in jobs if job.resource_type in TYPES} - strangers
+        mine = {job.record_id for job in jobs if job.resource_type in SYNCED} - strangers
         gone = [row for row in rows if row.record_id not in mine]
         if gone:
             with self._desk.database.begin() as session:

@@ -51,11 +51,18 @@ class Hearing:
             if caught_up is not None:
                 yield caught_up
         elif following.reason is Reason.FORBIDDEN:
-            yield from self._desk.permission.forbidden(after_failure(one.job, following, outcome))
-            if self._desk.permission.is_denied:
-                self._desk.report.problem = Reason.FORBIDDEN
+            yield from self._forbidden(after_failure(one.job, following, outcome))
         else:
             yield from self._resolver.failed([one.job], method_of(one), outcome)
+
+    def _forbidden(self, verdict: Verdict) -> Iterator[Verdict]:
+        known = self._desk.permission.forbidden(verdict)
+        if self._desk.permission.is_denied:
+            self._desk.report.problem = Reason.FORBIDDEN
+            known = [
+                Verdict(one.job, State.PENDING, When.LATER, Reason.FORBIDDEN, one.outcome) for one in known
+            ]
+        yield from known
 
     def _asked(self, verdicts: list[Verdict]) -> list[Verdict]:
         """Ask at once what became of creates that got no answer; most are there.

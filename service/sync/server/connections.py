@@ -14,11 +14,11 @@ from fhir_mappings import exact_json
 from service.errors import Conflict, NotFound
 from service.fhir_client.client import FHIRClient
 from service.fhir_client.outcomes import Answered, Failure
+from service.record_types import SYNCED
 from service.store.database import Database
 from service.store.tables import Connection as Row
 from service.store.tables import Record
 from service.sync import leases
-from service.sync.context import TYPES
 from service.sync.server import capabilities, connection_rules
 from service.sync.server.capabilities import Capabilities
 
@@ -92,7 +92,7 @@ def add(
 def enqueue_all(session: Session, connection_id: str, now: datetime) -> None:
     """Put every record in a connection's outbox; what is in step already costs no request."""
     ids = list(
-        session.scalars(select(Record.id).where(Record.resource_type.in_(TYPES)).order_by(Record.created_at))
+        session.scalars(select(Record.id).where(Record.resource_type.in_(SYNCED)).order_by(Record.created_at))
     )
     for start in range(0, len(ids), _CHUNK):
         leases.enqueue(session, connection_id, ids[start : start + _CHUNK], now)

@@ -10,11 +10,10 @@ from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.records import Record
 from fhir_mappings.resources import BY_RESOURCE_TYPE
-from service import schemas
+from service import record_types, schemas
 from service.chart.audit import require_lawful
 from service.chart.ownership import Origin
 from service.chart.writes import Change
-from service.routes.api.records import NOUNS
 from service.store.backup import backup, restore
 from service.store.database import Database
 from service.sync.moved_decision import MovedDecision
@@ -246,8 +245,7 @@ def withdrawn(world: World, chosen: Chosen) -> None:
 
 
 def path_of(resource_type: str) -> str:
-    name = BY_RESOURCE_TYPE[resource_type].record.__name__
-    return next(f"/api/v1/{noun}" for noun, record in NOUNS.items() if record == name)
+    return f"/api/v1/{record_types.BY_RESOURCE_TYPE[resource_type].path}"
 
 
 def fhir_posted(world: World, chosen: Chosen) -> None:

@@ -1,16 +1,10 @@
 """For each documented operation a request that has to be answered with 2xx."""
 
-from service.routes.api.records import NOUNS
+from service import record_types
 from service.routes.fhir.search import PARAMETERS
-from tests.service.routes.world import IDENTIFIER
+from tests.service.routes.world import IDENTIFIER, KINDS
 
-TYPE_OF = {
-    "goals": "Goal",
-    "care-plans": "CarePlan",
-    "activities": "ServiceRequest",
-    "questionnaire-responses": "QuestionnaireResponse",
-    "questionnaires": "Questionnaire",
-}
+TYPE_OF = {kind.path: kind.resource_type for kind in record_types.ALL}
 VERSION_1 = {"If-Match": 'W/"1"'}
 
 
@@ -30,7 +24,7 @@ def _noun(noun):
     base, one = f"/api/v1/{noun}", f"/api/v1/{noun}/{{record_id}}"
 
     def body(world):
-        return world.record(noun) if noun in NOUNS else world.questionnaire()
+        return world.record(noun) if noun in KINDS else world.questionnaire()
 
     def put(world):
         created = world.created(resource_type)

@@ -2,14 +2,17 @@
 
 from service.app import create_app
 from service.config import Config
+from service.record_types import IN_OUR_WORDS
 from service.routes.api.questionnaires import EXAMPLE as QUESTIONNAIRE
-from service.routes.api.records import NOUNS
 from service.routes.fhir.openapi_parts import EXAMPLES as RESOURCES
 from service.routes.openapi_parts import EXAMPLES
 from tests.clock import Clock
 from tests.service.routes.caller import GUARDED, Api, published_keys, token
 
 IDENTIFIER = {"system": "https://clinic.example/patients", "value": "MS-1"}
+
+#: Kinds of records by their path.
+KINDS = {kind.path: kind for kind in IN_OUR_WORDS}
 
 
 class World:
@@ -53,7 +56,7 @@ class World:
 
     def record(self, noun):
         """A new record that its noun has to take."""
-        return {**EXAMPLES[NOUNS[noun]], "subject": self.subject}
+        return {**EXAMPLES[KINDS[noun].name], "subject": self.subject}
 
     def created(self, resource_type):
         """The resource of a new record, as a FHIR client sees it."""

@@ -12,7 +12,7 @@ from fhir_mappings.exact_json import Tree
 from service.app import create_app
 from service.chart import PatientRegister
 from service.config import Config
-from service.routes.api.records import NOUNS
+from service.record_types import IN_OUR_WORDS
 from service.store.tables import Record
 from service.sync.moved_decision import MovedDecision
 from service.sync.set_aside import Moved
@@ -96,7 +96,7 @@ class Charts:
 
 
 _LISTS = [
-    *[f"/api/v1/{noun}?limit=200" for noun in NOUNS],
+    *[f"/api/v1/{kind.path}?limit=200" for kind in IN_OUR_WORDS],
     "/fhir/Goal?_count=200",
     "/fhir/CarePlan?_count=200",
     "/api/v1/sync/status?limit=200",
