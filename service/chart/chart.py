@@ -26,7 +26,7 @@ from service.chart.preconditions import (
     type_of,
     withdrawn_tree,
 )
-from service.chart.queries import Wanted
+from service.chart.queries import RecordQuery
 from service.chart.versions import Entry, Page, Patient
 from service.chart.writes import Change
 from service.errors import Conflict, InvalidContent
@@ -212,8 +212,8 @@ class Chart:
         limit: int = 50,
         after: str | None = None,
     ) -> Page[Entry]:
-        """Return records in the order in which they came; see ``Wanted`` for what may be asked."""
-        wanted = Wanted(
+        """Return records in the order in which they came; see ``RecordQuery`` for what may be asked."""
+        query = RecordQuery(
             resource_type=resource_type,
             ids=ids,
             patient=patient,
@@ -222,9 +222,15 @@ class Chart:
             questionnaire=questionnaire,
             updated_since=updated_since,
             updated_before=updated_before,
+            limit=limit,
+            after=after,
         )
+        return self.find(query)
+
+    def find(self, query: RecordQuery) -> Page[Entry]:
+        """Return the records that a query asks for, in the order in which they came."""
         with self._database.read() as session:
-            return queries.search(session, wanted, limit, after)
+            return queries.search(session, query)
 
     def register_patient(self, identifiers: Iterable[Name], actor: str, *, also: bool = False) -> Patient:
         """Return the patient who is called so, registered if need be; pairs of system and value.

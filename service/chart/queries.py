@@ -15,12 +15,13 @@ from service.store.tables import Record, RecordIdentifier, Version
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class RecordQuery:
     """Which records; what is None does not matter.
 
     identifier: system (None for any, "" for none) and value.
     questionnaire: ``url`` for any version of it, or ``url|version``.
-    updated_since is included, updated_before is not.
+    updated_since is included, updated_before is not. after: the id on which the page before ended.
+    is_count_only: the total alone is of interest.
     """
 
     resource_type: str
@@ -31,6 +32,9 @@ class Wanted:
     questionnaire: str | None = None
     updated_since: datetime | None = None
     updated_before: datetime | None = None
+    limit: int = 50
+    after: str | None = None
+    is_count_only: bool = False
 
     def conditions(self) -> list[ColumnElement[bool]]:
         found = [Record.resource_type == self.resource_type, Record.set_aside.is_(None)]
@@ -99,21 +103,21 @@ def history(session: Session, resource_type: str, record_id: str) -> list[Entry]
     return [entry_of(*row) for row in rows]
 
 
-def search(session: Session, wanted: Wanted, limit: int, after: str | None) -> Page[Entry]:
-    """Return records in the order in which they came; ``after`` is the id on which a page ended."""
-    conditions = wanted.conditions()
+def search(session: Session, query: RecordQuery) -> Page[Entry]:
+    """Return records in the order in which they came."""
+    conditions = query.conditions()
     total = session.scalar(select(func.count()).select_from(Record).where(*conditions)) or 0
-    if after is not None:
-        conditions.append(_beyond(session, after))
+    if query.after is not None:
+        conditions.append(_beyond(session, query.after))
     rows = session.execute(
         select(Record, Version)
         .join(Version, and_(Version.record_id == Record.id, Version.version == Record.version))
         .where(*conditions)
         .order_by(Record.created_at, Record.id)
-        .limit(limit + 1)
+        .limit(query.limit + 1)
     ).all()
-    entries = tuple(entry_of(*row) for row in rows[:limit])
-    return Page(entries, entries[-1].id if len(rows) > limit else None, total)
+    entries = tuple(entry_of(*row) for row in rows[: query.limit])
+    return Page(entries, entries[-1].id if len(rows) > query.limit else None, total)
 
 
 def _beyond(session: Session, after: str) -> ColumnElement[bool]:

@@ -1,15 +1,16 @@
 """Which records the one who asks may see and write."""
 
 from collections.abc import Collection
-from typing import Any
+from dataclasses import replace
 
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from service.auth.scopes import Interaction
 from service.chart import Entry, Page, Patient
+from service.chart.queries import RecordQuery
 from service.errors import InvalidContent, InvalidInput, NotFound
+from service.record_types import BY_RESOURCE_TYPE
 from service.routes import sight
-from service.routes.fhir.search import Search
 from service.routes.services import chart, principal
 
 
@@ -105,34 +106,19 @@ def _known(patient_id: str) -> Patient | None:
         return None
 
 
-def records(resource_type: str, search: Search) -> Page[Entry]:
-    """Return a page of the records in sight that a FHIR search asks for."""
-    principal().require(resource_type, "s")
-    patient = None if resource_type == "Questionnaire" else search.patient
-    return found(
-        resource_type,
-        ids=search.ids,
-        patient=patient,
-        status=search.status,
-        identifier=search.identifier,
-        questionnaire=search.questionnaire,
-        updated_since=search.updated_since,
-        updated_before=search.updated_before,
-        limit=search.limit,
-        after=search.after,
-    )
-
-
-def found(resource_type: str, *, patient: str | None = None, after: str | None, **wanted: Any) -> Page[Entry]:
+def records(query: RecordQuery) -> Page[Entry]:
     """Return a page of the records in sight. Raises Forbidden for another patient than the token's."""
-    if resource_type != "Questionnaire":
-        patient = listed_patient(patient)
-    if after is not None and principal().patient is not None:
-        _require_end_of_page(resource_type, patient, after)
-    return chart().search(resource_type, patient=patient, after=after, **wanted)
+    if BY_RESOURCE_TYPE[query.resource_type].is_of_patient:
+        query = replace(query, patient=listed_patient(query.patient))
+    if query.after is not None and principal().patient is not None:
+        _require_end_of_page(query)
+    return chart().find(query)
 
 
-def _require_end_of_page(resource_type: str, patient: str | None, after: str) -> None:
+def _require_end_of_page(query: RecordQuery) -> None:
     # A page of theirs ends on a record of theirs; whether there is another's of that id is not told.
-    if not chart().search(resource_type, ids=[after], patient=patient, limit=1).entries:
+    ended_on = RecordQuery(
+        resource_type=query.resource_type, ids=[str(query.after)], patient=query.patient, limit=1
+    )
+    if not chart().find(ended_on).entries:
         raise InvalidInput(Finding("after", "is not where a page ended", "value"))

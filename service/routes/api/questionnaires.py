@@ -8,6 +8,7 @@ from flask.views import MethodView
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from service.chart import Entry
+from service.chart.queries import RecordQuery
 from service.errors import InvalidInput
 from service.routes import access, openapi_parts
 from service.routes.blueprint import Noun
@@ -56,7 +57,7 @@ class Questionnaires(MethodView):
         principal().require(_TYPE, "s")
         query["identifier"] = query["identifier"] and access.split_identifier(query["identifier"])
         query["questionnaire"] = query.pop("url")
-        found = access.found(_TYPE, **query)
+        found = access.records(RecordQuery(resource_type=_TYPE, **query))
         return page([entry.tree for entry in found.entries], found.next_after)
 
     @blueprint.arguments(FHIRResource, example=EXAMPLE)

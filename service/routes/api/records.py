@@ -9,6 +9,7 @@ from flask.views import MethodView
 from fhir_mappings.records import Record
 from service import schemas
 from service.chart import Entry
+from service.chart.queries import RecordQuery
 from service.errors import InvalidInput
 from service.record_types import RecordType
 from service.routes import access, openapi_parts
@@ -43,7 +44,7 @@ def record_blueprint(kind: RecordType) -> Noun:
             """List records, oldest first"""
             principal().require(type_, "s")
             query["identifier"] = query["identifier"] and access.split_identifier(query["identifier"])
-            found = access.found(type_, **query)
+            found = access.records(RecordQuery(resource_type=type_, **query))
             return page([told(entry) for entry in found.entries], found.next_after)
 
         @blueprint.arguments(schema, example=openapi_parts.EXAMPLES[record_type])

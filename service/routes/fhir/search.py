@@ -6,11 +6,13 @@ A client that asks for one person's goals must not get everyone's because of a t
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fhir_mappings.errors import Finding
 from service import record_types
+from service.chart.queries import RecordQuery
 from service.errors import InvalidInput
 from service.moments import LAST, in_utc, later
 
@@ -30,32 +32,16 @@ _WITHOUT_EFFECT = frozenset({"_format", "_pretty", "_total", "_totalMethod"})
 MOST_PER_PAGE = 200
 #: No more than a page can show; each is looked up.
 MOST_IDS = MOST_PER_PAGE
-_DEFAULT_PER_PAGE = 50
-
-
-@dataclass(frozen=True)
-class Search:
-    """What is sought; None where it does not matter. updated_since is included, updated_before is not."""
-
-    ids: tuple[str, ...] | None = None
-    patient: str | None = None
-    status: str | None = None
-    identifier: tuple[str | None, str] | None = None
-    questionnaire: str | None = None
-    updated_since: datetime | None = None
-    updated_before: datetime | None = None
-    limit: int = _DEFAULT_PER_PAGE
-    after: str | None = None
-    count_only: bool = False
 
 
 class _Refused(ValueError):
     """Says what is wrong with a value."""
 
 
-def read(resource_type: str, given: Iterable[tuple[str, str]]) -> Search:
+def read(resource_type: str, given: Iterable[tuple[str, str]]) -> RecordQuery:
     """Return what the parameters of a search ask for. Raises InvalidInput naming each that is wrong."""
-    search, findings = Search(), []
+    query = RecordQuery(resource_type=resource_type)
+    findings = []
     seen: set[str] = set()
     for name, value in given:
         try:
@@ -63,14 +49,14 @@ def read(resource_type: str, given: Iterable[tuple[str, str]]) -> Search:
             if name in seen and name not in ("_lastUpdated", "_format"):
                 raise _Refused("is given twice; all of it cannot be asked at once here")
             seen.add(name)
-            search = _with(search, name, value)
+            query = _with(query, name, value)
         except _Refused as error:
             findings.append(Finding(name[:80], str(error), "not-supported"))
     if {"patient", "subject"} <= seen:
         findings.append(Finding("subject", "is the same as patient; give one", "not-supported"))
     if findings:
         raise InvalidInput(findings)
-    return search
+    return query
 
 
 def _refuse_unknown(resource_type: str, name: str) -> None:
@@ -81,17 +67,13 @@ def _refuse_unknown(resource_type: str, name: str) -> None:
     raise _Refused(f"is not a search parameter of {resource_type} here")
 
 
-def _with(search: Search, name: str, value: str) -> Search:
+def _with(query: RecordQuery, name: str, value: str) -> RecordQuery:
     """Return the search narrowed by one parameter."""
     if name in _WITHOUT_EFFECT:
-        return search
+        return query
     if name == "_lastUpdated":
-        return _updated(search, value)
-    return _replaced(search, **_READERS[name](value))
-
-
-def _replaced(search: Search, **changed: object) -> Search:
-    return Search(**{**search.__dict__, **changed})
+        return _updated(query, value)
+    return replace(query, **_READERS[name](value))
 
 
 def _single(value: str) -> str:
@@ -100,48 +82,48 @@ def _single(value: str) -> str:
     return value
 
 
-def _ids(value: str) -> dict[str, object]:
+def _ids(value: str) -> dict[str, Any]:
     ids = tuple(value.split(","))
     if len(ids) > MOST_IDS:
         raise _Refused(f"takes {MOST_IDS} ids at most")
     return {"ids": ids}
 
 
-def _patient(value: str) -> dict[str, object]:
+def _patient(value: str) -> dict[str, Any]:
     return {"patient": _single(value).removeprefix("Patient/")}
 
 
-def _status(value: str) -> dict[str, object]:
+def _status(value: str) -> dict[str, Any]:
     return {"status": _single(value).rpartition("|")[2]}
 
 
-def _identifier(value: str) -> dict[str, object]:
+def _identifier(value: str) -> dict[str, Any]:
     system, bar, code = _single(value).rpartition("|")
     if not code:
         raise _Refused("needs a value: system|value")
     return {"identifier": (system if bar else None, code)}
 
 
-def _questionnaire(value: str) -> dict[str, object]:
+def _questionnaire(value: str) -> dict[str, Any]:
     return {"questionnaire": _single(value)}
 
 
-def _count(value: str) -> dict[str, object]:
+def _count(value: str) -> dict[str, Any]:
     if not value.isascii() or not value.isdigit():
         raise _Refused("must be a whole number")
     limit = int(value[:6])
     # 0 asks for the total alone (https://hl7.org/fhir/R4/search.html#count).
-    return {"limit": min(limit, MOST_PER_PAGE) or 1, "count_only": limit == 0}
+    return {"limit": min(limit, MOST_PER_PAGE) or 1, "is_count_only": limit == 0}
 
 
-def _after(value: str) -> dict[str, object]:
+def _after(value: str) -> dict[str, Any]:
     return {"after": value}
 
 
-def _summary(value: str) -> dict[str, object]:
+def _summary(value: str) -> dict[str, Any]:
     if value not in ("count", "false"):
         raise _Refused("can be count or false")
-    return {"count_only": True} if value == "count" else {}
+    return {"is_count_only": True} if value == "count" else {}
 
 
 _READERS = {
@@ -164,7 +146,7 @@ _DATE = re.compile(
 )
 
 
-def _updated(search: Search, value: str) -> Search:
+def _updated(query: RecordQuery, value: str) -> RecordQuery:
     """Narrow by _lastUpdated: a date stands for all of its span, so 2026-11 is the whole month."""
     # In a query, "+" stands for a space.
     matched = _DATE.fullmatch(value.replace(" ", "+"))
@@ -177,9 +159,9 @@ def _updated(search: Search, value: str) -> Search:
     prefix = matched[1] or "eq"
     since = {"eq": start, "ge": start, "gt": end, "sa": end}.get(prefix)
     before = {"eq": end, "le": end, "lt": start, "eb": start}.get(prefix)
-    starts = [moment for moment in (search.updated_since, since) if moment]
-    ends = [moment for moment in (search.updated_before, before) if moment]
-    return _replaced(search, updated_since=max(starts, default=None), updated_before=min(ends, default=None))
+    starts = [moment for moment in (query.updated_since, since) if moment]
+    ends = [moment for moment in (query.updated_before, before) if moment]
+    return replace(query, updated_since=max(starts, default=None), updated_before=min(ends, default=None))
 
 
 def _span(

@@ -13,15 +13,14 @@ from flask.views import MethodView
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from service.chart import Entry
+from service.chart.queries import RecordQuery
 from service.errors import InvalidInput, NotFound, PreconditionRequired
 from service.routes import access, addresses, openapi_parts
 from service.routes.blueprint import Noun
 from service.routes.fhir import openapi_parts as documented
-from service.routes.fhir import representation as representation
-from service.routes.fhir import search
+from service.routes.fhir import representation, search
 from service.routes.fhir.capabilities import statement
 from service.routes.fhir.parsing import posted, references_as_ours, require_json, search_form
-from service.routes.fhir.search import Search
 from service.routes.idempotency import created_once
 from service.routes.parsing import if_match
 from service.routes.responses import FHIR_JSON, answer, etag, next_url
@@ -59,20 +58,20 @@ def metadata() -> Response:
 def _search(resource_type: str, given: Iterable[tuple[str, str]]) -> Response:
     principal().require(resource_type, "s")
     query = search.read(resource_type, references_as_ours(given))
-    resources, total, next_after = _found(resource_type, query)
-    more = next_after is not None and not query.count_only
+    resources, total, next_after = _found(query)
+    more = next_after is not None and not query.is_count_only
     following = addresses.absolute(next_url(_after=next_after or "")) if more else None
-    shown = [] if query.count_only else resources
+    shown = [] if query.is_count_only else resources
     return _fhir(representation.searchset(_base(), shown, total, addresses.of_this_request(), following))
 
 
-def _found(resource_type: str, query: Search) -> tuple[list[Tree], int, str | None]:
+def _found(query: RecordQuery) -> tuple[list[Tree], int, str | None]:
     """Return a page of resources, how many there are in all, and where the next page begins."""
-    if resource_type == "Patient":
+    if query.resource_type == "Patient":
         patients = access.patients(query.ids, query.identifier, query.limit, query.after)
         shown = [representation.patient_shown(patient) for patient in patients.entries]
         return shown, patients.total, patients.next_after
-    records = access.records(resource_type, query)
+    records = access.records(query)
     return [representation.shown(entry) for entry in records.entries], records.total, records.next_after
 
 
