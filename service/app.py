@@ -15,8 +15,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import flask_smorest
 from flask import Flask, Response
-from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
@@ -100,7 +100,7 @@ class FHIRId(BaseConverter):
     regex = r"[A-Za-z0-9.\-]{1,64}"
 
 
-class Face(Api):
+class Api(flask_smorest.Api):
     """flask-smorest, answering with OperationOutcomes."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
@@ -118,7 +118,7 @@ def _verifier(config: Config, clock: Clock, fetch_keys: Callable[[str], Any]) ->
 
 def _documented(app: Flask) -> dict[str, Any]:
     """Register all routes; return the OpenAPI document that they make."""
-    api = Face(app, spec_kwargs={"info": INFO})
+    api = Api(app, spec_kwargs={"info": INFO})
     api.ma_plugin.converter.add_attribute_function(choice2properties)
     api.register_converter(FHIRId, lambda _: {"type": "string", "pattern": f"^{FHIRId.regex}$"})
     api.spec.components.schema("OperationOutcome", openapi_parts.OPERATION_OUTCOME)

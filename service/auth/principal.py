@@ -43,7 +43,7 @@ class Principal:
         if self.scopes is not None and SYNC not in self.scopes.split(" "):
             raise Forbidden([Finding("", f"the token lacks the scope {SYNC}")])
 
-    def require_everyone(self) -> None:
+    def require_all_patients(self) -> None:
         """Raise Forbidden for a token that is confined to one patient."""
         if self.patient is not None:
             raise Forbidden([Finding("", "the token is for one patient, and this concerns all")])
@@ -53,7 +53,7 @@ class Principal:
         if self.patient is not None and patient != self.patient:
             raise Forbidden([Finding("", "the token is for another patient")])
 
-    def see(self, patient: str | None) -> None:
+    def require_visible(self, patient: str | None) -> None:
         """Raise NotFound for another patient's record: that it exists is not told either."""
         if self.patient is not None and patient not in (None, self.patient):
             raise NotFound([Finding("", "there is no such record")])

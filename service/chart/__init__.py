@@ -2,6 +2,6 @@
 
 from service.chart.chart import Chart
 from service.chart.register import PatientRegister
-from service.chart.versions import Entry, Page, Patient
+from service.chart.versions import Page, Patient, RecordVersion
 
-__all__ = ["Chart", "Entry", "Page", "Patient", "PatientRegister"]
+__all__ = ["Chart", "Page", "Patient", "PatientRegister", "RecordVersion"]

@@ -27,7 +27,7 @@ from service.chart.preconditions import (
     withdrawn_tree,
 )
 from service.chart.queries import RecordQuery
-from service.chart.versions import Entry, Page, Patient
+from service.chart.versions import Page, Patient, RecordVersion
 from service.chart.writes import Change
 from service.errors import Conflict, InvalidContent
 from service.record_types import OF_PATIENT
@@ -50,7 +50,7 @@ class Chart:
 
     def create(
         self, tree: Tree, actor: str, *, record_id: str | None = None, session: Session | None = None
-    ) -> Entry:
+    ) -> RecordVersion:
         """Store a new record under record_id, or under a new id; the tree's own id is not ours.
 
         The same Questionnaire (url and version) with the same content is the one that is here.
@@ -74,7 +74,7 @@ class Chart:
         *,
         if_version: int | None = None,
         session: Session | None = None,
-    ) -> Entry:
+    ) -> RecordVersion:
         """Change what the record says; all else in its resource stays as it is."""
         resource_type = BY_RECORD_TYPE[type(record).__name__].resource_type
         with self._writing(session) as session:
@@ -95,7 +95,7 @@ class Chart:
         if_version: int | None = None,
         action: str = "update",
         session: Session | None = None,
-    ) -> Entry:
+    ) -> RecordVersion:
         """Put a whole resource in the place of the record's; its identity stays."""
         require_record_type(tree)
         require_valid(tree)
@@ -105,7 +105,7 @@ class Chart:
 
     def withdraw(
         self, record_id: str, actor: str, *, if_version: int | None = None, session: Session | None = None
-    ) -> Entry:
+    ) -> RecordVersion:
         """Say that a record was entered in error; a questionnaire is retired. Nothing is deleted."""
         with self._writing(session) as session:
             kind = type_of(session, record_id)
@@ -126,7 +126,7 @@ class Chart:
 
     def decide(
         self, session: Session, tree: Tree, actor: str, *, origin: Origin, except_connection: str
-    ) -> Entry:
+    ) -> RecordVersion:
         """Put in a record's place what was decided about a conflict; its id is in the tree."""
         require_record_type(tree)
         require_valid(tree)
@@ -136,7 +136,7 @@ class Chart:
 
     def save_from_server(
         self, session: Session, tree: Tree, patient_id: str, change: Change, *, record_id: str | None = None
-    ) -> Entry:
+    ) -> RecordVersion:
         """Take in what a server holds about a patient, in the caller's transaction. Nothing is added to it.
 
         tree: in our words. record_id: of the record whose copy it is; None for a record that is new here.
@@ -162,7 +162,7 @@ class Chart:
         actor: str,
         *,
         except_connection: str,
-    ) -> Entry:
+    ) -> RecordVersion:
         """Make a new record of another patient out of what a record's copy became there.
 
         The record itself is withdrawn, and shown to nobody any more; its history stays for audit.
@@ -185,15 +185,15 @@ class Chart:
         )
         return writes.add(session, whole, patient_id, origin)
 
-    def get(self, resource_type: str, record_id: str) -> Entry:
+    def get(self, resource_type: str, record_id: str) -> RecordVersion:
         with self._database.read() as session:
             return queries.get(session, resource_type, record_id)
 
-    def version(self, resource_type: str, record_id: str, number: int) -> Entry:
+    def version(self, resource_type: str, record_id: str, number: int) -> RecordVersion:
         with self._database.read() as session:
             return queries.version(session, resource_type, record_id, number)
 
-    def history(self, resource_type: str, record_id: str) -> list[Entry]:
+    def history(self, resource_type: str, record_id: str) -> list[RecordVersion]:
         """Return all versions, newest first."""
         with self._database.read() as session:
             return queries.history(session, resource_type, record_id)
@@ -211,7 +211,7 @@ class Chart:
         updated_before: datetime | None = None,
         limit: int = 50,
         after: str | None = None,
-    ) -> Page[Entry]:
+    ) -> Page[RecordVersion]:
         """Return records in the order in which they came; see ``RecordQuery`` for what may be asked."""
         query = RecordQuery(
             resource_type=resource_type,
@@ -227,7 +227,7 @@ class Chart:
         )
         return self.find(query)
 
-    def find(self, query: RecordQuery) -> Page[Entry]:
+    def find(self, query: RecordQuery) -> Page[RecordVersion]:
         """Return the records that a query asks for, in the order in which they came."""
         with self._database.read() as session:
             return queries.search(session, query)
@@ -277,8 +277,8 @@ class Chart:
             yield own
 
     def _next(
-        self, session: Session, row: tables.Record, current: Entry, tree: Tree, change: Change
-    ) -> Entry:
+        self, session: Session, row: tables.Record, current: RecordVersion, tree: Tree, change: Change
+    ) -> RecordVersion:
         """Store the next version, if it says anything else than this one."""
         whole = kept_identity(tree, current.tree, identifier_system(session))
         if trees.same(whole, current.tree):

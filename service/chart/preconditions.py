@@ -13,7 +13,7 @@ from fhir_mappings.errors import Finding, InvalidResource, MappingError
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import names_of
 from service.chart import queries, rules, trees
-from service.chart.versions import Entry
+from service.chart.versions import RecordVersion
 from service.errors import Conflict, InvalidContent, NotFound, VersionConflict
 from service.record_types import BY_RESOURCE_TYPE
 from service.store.tables import Patient, Record
@@ -55,7 +55,7 @@ def free_id(session: Session, wanted: str | None) -> str:
     return wanted
 
 
-def same_questionnaire(session: Session, tree: Tree) -> Entry | None:
+def same_questionnaire(session: Session, tree: Tree) -> RecordVersion | None:
     """Return the questionnaire of this url and version, None if there is none.
 
     Raises Conflict when it says anything else: answers that name the version rely on its content.
@@ -84,7 +84,7 @@ def lock_current(
     *,
     withdrawn: bool = False,
     set_aside: bool = False,
-) -> tuple[Record, Entry]:
+) -> tuple[Record, RecordVersion]:
     """Return a record to be changed, held against others until the transaction ends.
 
     Raises VersionConflict for another version than if_version, Conflict for a record that was
@@ -114,7 +114,7 @@ def _hold_patient(session: Session, record_id: str) -> None:
         session.execute(theirs.with_for_update(read=True, key_share=True, of=Patient))
 
 
-def is_withdrawn(entry: Entry) -> bool:
+def is_withdrawn(entry: RecordVersion) -> bool:
     """Tell whether a record counts as entered in error; a questionnaire never does."""
     return entry.patient_id is not None and entry.status == trees.WITHDRAWN
 

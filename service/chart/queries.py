@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from fhir_mappings.errors import Finding
 from service.chart.trees import split_canonical
-from service.chart.versions import Entry, Page, entry_of
+from service.chart.versions import Page, RecordVersion, version_of
 from service.errors import InvalidInput, NotFound
 from service.store.tables import Record, RecordIdentifier, Version
 
@@ -68,16 +68,18 @@ def _of_questionnaire(canonical: str) -> ColumnElement[bool]:
     return and_(of_url, Record.canonical_version == version) if version else of_url
 
 
-def get(session: Session, resource_type: str, record_id: str, *, set_aside: bool = False) -> Entry:
+def get(session: Session, resource_type: str, record_id: str, *, set_aside: bool = False) -> RecordVersion:
     """Return a record; set_aside: also one that is shown to nobody."""
     return _one(session, resource_type, record_id, None, set_aside)
 
 
-def version(session: Session, resource_type: str, record_id: str, number: int) -> Entry:
+def version(session: Session, resource_type: str, record_id: str, number: int) -> RecordVersion:
     return _one(session, resource_type, record_id, number, False)
 
 
-def _one(session: Session, resource_type: str, record_id: str, number: int | None, set_aside: bool) -> Entry:
+def _one(
+    session: Session, resource_type: str, record_id: str, number: int | None, set_aside: bool
+) -> RecordVersion:
     wanted = Record.version if number is None else number
     query = (
         select(Record, Version)
@@ -87,10 +89,10 @@ def _one(session: Session, resource_type: str, record_id: str, number: int | Non
     row = session.execute(query if set_aside else query.where(Record.set_aside.is_(None))).first()
     if row is None:
         raise missing(resource_type, version=number is not None)
-    return entry_of(*row)
+    return version_of(*row)
 
 
-def history(session: Session, resource_type: str, record_id: str) -> list[Entry]:
+def history(session: Session, resource_type: str, record_id: str) -> list[RecordVersion]:
     """Return all versions, newest first."""
     rows = session.execute(
         select(Record, Version)
@@ -100,10 +102,10 @@ def history(session: Session, resource_type: str, record_id: str) -> list[Entry]
     ).all()
     if not rows:
         raise missing(resource_type)
-    return [entry_of(*row) for row in rows]
+    return [version_of(*row) for row in rows]
 
 
-def search(session: Session, query: RecordQuery) -> Page[Entry]:
+def search(session: Session, query: RecordQuery) -> Page[RecordVersion]:
     """Return records in the order in which they came."""
     conditions = query.conditions()
     total = session.scalar(select(func.count()).select_from(Record).where(*conditions)) or 0
@@ -116,7 +118,7 @@ def search(session: Session, query: RecordQuery) -> Page[Entry]:
         .order_by(Record.created_at, Record.id)
         .limit(query.limit + 1)
     ).all()
-    entries = tuple(entry_of(*row) for row in rows[: query.limit])
+    entries = tuple(version_of(*row) for row in rows[: query.limit])
     return Page(entries, entries[-1].id if len(rows) > query.limit else None, total)
 
 

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Entry:
+class RecordVersion:
     """One version of one record. actor and action tell who made this version, by which act."""
 
     id: str
@@ -64,9 +64,9 @@ class Page(Generic[T]):
     total: int
 
 
-def entry_of(record: tables.Record, version: tables.Version) -> Entry:
+def version_of(record: tables.Record, version: tables.Version) -> RecordVersion:
     """Return a version of a record; ``record`` itself says only what never changes."""
-    return Entry(
+    return RecordVersion(
         record.id,
         record.resource_type,
         record.patient_id,

@@ -13,7 +13,7 @@ from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import names_of
 from service.chart import ownership, trees
 from service.chart.ownership import Origin, Stranger
-from service.chart.versions import Entry
+from service.chart.versions import RecordVersion
 from service.store import outbox, tables
 from service.store.deployment import identifier_system
 
@@ -42,7 +42,7 @@ _INSERT_VERSION = _insert(tables.Version)
 _INSERT_STRANGER = _insert(tables.UnregisteredName)
 
 
-def add(session: Session, tree: Tree, patient_id: str | None, change: Change) -> Entry:
+def add(session: Session, tree: Tree, patient_id: str | None, change: Change) -> RecordVersion:
     """Store a new record. Raises InvalidContent for one that is not that patient's."""
     entry = _write(session, tree, patient_id, change, None)
     # What was read from a server goes to no other: each keeps its own.
@@ -53,7 +53,7 @@ def add(session: Session, tree: Tree, patient_id: str | None, change: Change) ->
 
 def replace(
     session: Session, record: tables.Record, tree: Tree, change: Change, *, patient_id: str | None = None
-) -> Entry:
+) -> RecordVersion:
     """Store the next version of a record that is held against others (``preconditions.lock_current``).
 
     patient_id: of another patient who is the same person, when two are merged. Raises InvalidContent.
@@ -68,7 +68,7 @@ def replace(
 
 def _write(
     session: Session, tree: Tree, patient_id: str | None, change: Change, record: tables.Record | None
-) -> Entry:
+) -> RecordVersion:
     """Write a record's row, identifiers and version: the one place where that is done."""
     before = None if record is None else exact_json.parse(record.tree)
     strangers = ownership.require(
@@ -117,11 +117,11 @@ def _note_strangers(connection: Connection, record_id: str, strangers: Iterable[
 
 def _versioned(
     connection: Connection, tree: Tree, patient_id: str | None, columns: dict[str, Any], change: Change
-) -> Entry:
+) -> RecordVersion:
     version = {name: columns[name] for name in ("version", "tree", "status")}
     by = {"actor": change.actor, "action": change.action, "at": change.at}
     connection.execute(_INSERT_VERSION, {"record_id": tree["id"], **version, **by})
-    return Entry(
+    return RecordVersion(
         tree["id"],
         tree["resourceType"],
         patient_id,

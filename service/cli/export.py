@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from service import record_types, schemas
-from service.chart import Chart, Entry
+from service.chart import Chart, RecordVersion
 from service.cli import terminal
 from service.cli.opened import opened
 from service.cli.patient import PAGE, everyone, row
@@ -39,7 +39,7 @@ def _lines(chart: Chart, fhir: bool, patient: str | None) -> Iterator[Any]:
                 yield schemas.dump(kind.mapping.read(entry.tree))
 
 
-def _entries(chart: Chart, resource_type: str, patient: str | None) -> Iterator[Entry]:
+def _entries(chart: Chart, resource_type: str, patient: str | None) -> Iterator[RecordVersion]:
     after = None
     while True:
         page = chart.search(resource_type, patient=patient, limit=PAGE, after=after)

@@ -7,13 +7,13 @@ from service.routes.api.questionnaires import blueprint as questionnaires
 from service.routes.api.records import record_blueprint
 from service.routes.api.sync import blueprint as synchronisation
 from service.routes.api.translate import blueprint as translate
-from service.routes.blueprint import Noun
+from service.routes.blueprint import ApiBlueprint
 from service.routes.documents import blueprint as documents
 from service.routes.fhir.views import blueprint as fhir
 from service.routes.operations import blueprint as operations
 
 
-def blueprints() -> list[Noun]:
+def blueprints() -> list[ApiBlueprint]:
     """Return all routes, in the order of the documentation."""
     records = [record_blueprint(kind) for kind in IN_OUR_WORDS]
     acts = [translate, synchronisation, connections]

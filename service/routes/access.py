@@ -6,7 +6,7 @@ from dataclasses import replace
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from service.auth.scopes import Interaction
-from service.chart import Entry, Page, Patient
+from service.chart import Page, Patient, RecordVersion
 from service.chart.queries import RecordQuery
 from service.errors import InvalidContent, InvalidInput, NotFound
 from service.record_types import BY_RESOURCE_TYPE
@@ -14,12 +14,12 @@ from service.routes import sight
 from service.routes.services import chart, principal
 
 
-def entry(resource_type: str, record_id: str, interaction: Interaction = "r") -> Entry:
+def entry(resource_type: str, record_id: str, interaction: Interaction = "r") -> RecordVersion:
     """Return a record. Raises Forbidden, and NotFound also for a record of a patient out of sight."""
     principal().require(resource_type, interaction)
     try:
         found = chart().get(resource_type, record_id)
-        principal().see(found.patient_id)
+        principal().require_visible(found.patient_id)
     except NotFound:
         # In one way, or the sentence would tell which of the two it is.
         raise NotFound(f"There is no such {resource_type} here") from None
@@ -72,7 +72,7 @@ def split_identifier(text: str) -> tuple[str | None, str]:
 def patient(patient_id: str) -> Patient:
     """Return a patient. Raises Forbidden, NotFound."""
     principal().require("Patient", "r")
-    principal().see(patient_id)
+    principal().require_visible(patient_id)
     return chart().patient(patient_id)
 
 
@@ -106,7 +106,7 @@ def _known(patient_id: str) -> Patient | None:
         return None
 
 
-def records(query: RecordQuery) -> Page[Entry]:
+def records(query: RecordQuery) -> Page[RecordVersion]:
     """Return a page of the records in sight. Raises Forbidden for another patient than the token's."""
     if BY_RESOURCE_TYPE[query.resource_type].is_of_patient:
         query = replace(query, patient=listed_patient(query.patient))

@@ -16,7 +16,7 @@ GUARDED = (400, 401, 403, 503, 507)
 REFUSALS = (*GUARDED, 404, 406, 409, 412, 413, 415, 422, 428)
 
 
-class Noun(Blueprint):
+class ApiBlueprint(Blueprint):
     """The routes of one noun."""
 
     ARGUMENTS_PARSER = ExactParser()

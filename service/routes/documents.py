@@ -2,10 +2,10 @@
 
 from flask import Response, current_app, render_template
 
-from service.routes.blueprint import Noun
+from service.routes.blueprint import ApiBlueprint
 from service.routes.openapi import as_yaml
 
-blueprint = Noun(
+blueprint = ApiBlueprint(
     "documents",
     __name__,
     template_folder="templates",

@@ -9,7 +9,7 @@ from flask import Response, request
 from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
-from service.chart import Entry
+from service.chart import RecordVersion
 from service.errors import InvalidInput
 from service.routes.responses import text_answer
 from service.routes.services import chart, principal, services
@@ -21,7 +21,9 @@ _VISIBLE = re.compile(r"[!-~]{1,200}")
 _KEPT = ("Content-Type", "ETag", "Location", "Last-Modified")
 
 
-def created_once(tree: Tree, answered: Callable[[Entry], Response], record_id: str | None = None) -> Response:
+def created_once(
+    tree: Tree, answered: Callable[[RecordVersion], Response], record_id: str | None = None
+) -> Response:
     """Create a record, or give the answer that the same request with the same key got before.
 
     record_id: under which it is to be known; None for a new one.

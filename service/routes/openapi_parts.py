@@ -3,7 +3,7 @@
 from typing import Any
 
 from fhir_mappings.errors import Finding
-from service.chart import Entry
+from service.chart import RecordVersion
 from service.routes import addresses
 from service.routes.responses import etag
 
@@ -136,7 +136,7 @@ def history(record: Any) -> Described:
     return listing(item)
 
 
-def version(entry: Entry) -> dict[str, Any]:
+def version(entry: RecordVersion) -> dict[str, Any]:
     """Return who made a version, when, by which act."""
     return {
         "version": entry.version,
@@ -146,7 +146,7 @@ def version(entry: Entry) -> dict[str, Any]:
     }
 
 
-def headers(entry: Entry, collection: str, status: int) -> dict[str, str]:
+def headers(entry: RecordVersion, collection: str, status: int) -> dict[str, str]:
     """Return the headers of an answer that is one record: its version and, when new, its place."""
     place = {"Location": addresses.relative(f"{collection}/{entry.id}")} if status == 201 else {}
     return {"ETag": etag(entry.version), **place}

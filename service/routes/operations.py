@@ -2,11 +2,11 @@
 
 from flask import Response
 
-from service.routes.blueprint import Noun
+from service.routes.blueprint import ApiBlueprint
 from service.routes.responses import answer
 from service.routes.services import services
 
-blueprint = Noun("operations", __name__, description="For those who run the service.")
+blueprint = ApiBlueprint("operations", __name__, description="For those who run the service.")
 
 _STATE = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
 

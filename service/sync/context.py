@@ -13,8 +13,8 @@ from service.store.database import Database
 from service.sync.identity.matching import Matcher, MatchRules
 from service.sync.identity.reference_matching import ReferenceMatcher
 from service.sync.identity.subjects import Subjects
-from service.sync.incoming import Taking
-from service.sync.lease_holder import Presence
+from service.sync.incoming import Incoming
+from service.sync.lease_holder import LeaseHolder
 from service.sync.policy import Method, Next, next_step
 from service.sync.report import Report
 from service.sync.server.capabilities import Capabilities
@@ -22,10 +22,10 @@ from service.sync.server.permission import Permission
 
 
 @dataclass(frozen=True)
-class Desk:
+class RunContext:
     """A connection, its client, and all that work on it needs.
 
-    presence: of this run, which holds leases. stopping: whether to begin nothing further.
+    lease_holder: of this run, which holds leases. stopping: whether to begin nothing further.
     """
 
     connection_id: str
@@ -37,7 +37,7 @@ class Desk:
     chart: Chart
     clock: Callable[[], datetime]
     rng: random.Random
-    presence: Presence
+    lease_holder: LeaseHolder
     batch_size: int
     stopping: Callable[[], bool]
     match_rules: MatchRules
@@ -46,7 +46,7 @@ class Desk:
 
     @property
     def owner(self) -> str:
-        return self.presence.owner
+        return self.lease_holder.owner
 
     def next_step(self, method: Method, outcome: Outcome, attempts: int = 0) -> Next:
         """Say what follows; what only may concern the whole connection is settled by asking who answers."""
@@ -78,5 +78,5 @@ class Desk:
             next_step=self.next_step,
         )
 
-    def taking(self) -> Taking:
-        return Taking(self.chart, self.connection_id, self.name, self.base_url, self.clock)
+    def incoming(self) -> Incoming:
+        return Incoming(self.chart, self.connection_id, self.name, self.base_url, self.clock)

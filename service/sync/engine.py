@@ -16,12 +16,12 @@ from service.record_types import SYNCED
 from service.store.database import Database
 from service.sync import conflicts, moved_decision, policy, resolution, set_aside, status
 from service.sync.conflicts import Conflict
-from service.sync.context import Desk
+from service.sync.context import RunContext
 from service.sync.identity import match_history
 from service.sync.identity.identifiers import same_systems
 from service.sync.identity.match_history import PatientMatch
 from service.sync.identity.matching import Matcher, MatchRules
-from service.sync.lease_holder import Presence
+from service.sync.lease_holder import LeaseHolder
 from service.sync.merge.three_way import Side
 from service.sync.moved_decision import MovedDecision
 from service.sync.policy import Method
@@ -278,18 +278,18 @@ class Sync:
         if not isinstance(able, Capabilities):
             report.problem = policy.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
             return
-        with Presence() as presence:
-            Round(self._desk(connection, client, able, presence, report)).run(directions)
+        with LeaseHolder() as lease_holder:
+            Round(self._context(connection, client, able, lease_holder, report)).run(directions)
 
-    def _desk(
+    def _context(
         self,
         connection: Connection,
         client: FHIRClient,
         able: Capabilities,
-        presence: Presence,
+        lease_holder: LeaseHolder,
         report: Report,
-    ) -> Desk:
-        return Desk(
+    ) -> RunContext:
+        return RunContext(
             connection.id,
             connection.name,
             connection.base_url,
@@ -299,7 +299,7 @@ class Sync:
             self._chart,
             self._clock,
             self._rng,
-            presence,
+            lease_holder,
             self._batch_size,
             self.stopping,
             self._match_rules,

@@ -17,8 +17,8 @@ from service.fhir_client.outcomes import version_of
 from service.store.tables import ConflictRow, OutboxRow, Record
 from service.sync import leases, moved
 from service.sync.identity import links
-from service.sync.identity.links import Known
-from service.sync.identity.references import Places, to_here
+from service.sync.identity.links import LinkState
+from service.sync.identity.references import ReferencesHere, to_here
 from service.sync.merge.resources import reconcile, unreadable
 from service.sync.merge.three_way import Merged
 from service.sync.states import Reason, State
@@ -28,7 +28,7 @@ FIRST = {None, "0", "1"}
 
 
 @dataclass(frozen=True)
-class Ours:
+class LocalRecord:
     """A record of ours as it stands in the database at this moment."""
 
     record_id: str
@@ -39,14 +39,14 @@ class Ours:
 
 
 @dataclass(frozen=True)
-class Taken:
+class Applied:
     """What became of a newer version there. changed: whether our record was."""
 
     state: State
     changed: bool = False
 
 
-class Taking:
+class Incoming:
     """Takes the versions of one connection in, within the caller's transaction."""
 
     def __init__(
@@ -58,9 +58,9 @@ class Taking:
         self._actor = f"connection:{name}"
         self._clock = clock
 
-    def newer(self, session: Session, record_id: str, body: Tree) -> Taken:
+    def apply(self, session: Session, record_id: str, body: Tree) -> Applied:
         """Take in a version of a linked record that is newer than the one we know, and about its patient."""
-        ours = current(session, record_id)
+        ours = lock_current(session, record_id)
         known = links.known(session, self._connection_id, [record_id])[record_id]
         moved.come_back(session, self._connection_id, record_id)
         seen = [body, known.tree] if known.body else [body]
@@ -80,7 +80,7 @@ class Taking:
         ]
         if problems:
             self._disagree(session, ours, conflict, there_before, there, body, problems)
-            return Taken(State.CONFLICT)
+            return Applied(State.CONFLICT)
         if conflict is not None:
             conflict.resolved_at, conflict.resolution, conflict.resolved_by = (
                 self._clock(),
@@ -89,7 +89,7 @@ class Taking:
             )
         return self._agree(session, ours, known, merged, there, body, edited=ours.tree != here_before)
 
-    def adopt(self, session: Session, ours: Ours, body: Tree) -> Taken:
+    def adopt(self, session: Session, ours: LocalRecord, body: Tree) -> Applied:
         """Take a resource that carries a record's identifier for its copy.
 
         As it was created it is ours, in some version: what differs here is sent on top. One that
@@ -98,7 +98,7 @@ class Taking:
         if version_of(body) in FIRST:
             self._save(session, ours, body, None, State.PENDING, None)
             leases.enqueue(session, self._connection_id, [ours.record_id], self._clock())
-            return Taken(State.PENDING)
+            return Applied(State.PENDING)
         row = {
             "record_id": ours.record_id,
             "resource_type": ours.resource_type,
@@ -108,18 +108,18 @@ class Taking:
             "state": State.PENDING,
         }
         links.save(session, self._connection_id, self._clock(), [row])
-        return self.newer(session, ours.record_id, body)
+        return self.apply(session, ours.record_id, body)
 
-    def moved(self, session: Session, record_id: str, body: Tree, there: str | None) -> Taken:
+    def moved(self, session: Session, record_id: str, body: Tree, there: str | None) -> Applied:
         """Set a copy aside that is another patient's there by now; there: that Patient's id."""
         moved.set_aside(session, self._connection_id, record_id, body, there, self._clock())
-        return Taken(State.MOVED)
+        return Applied(State.MOVED)
 
-    def _places(self, session: Session, ours: Ours, bodies: Iterable[Tree]) -> Places:
+    def _places(self, session: Session, ours: LocalRecord, bodies: Iterable[Tree]) -> ReferencesHere:
         assert ours.patient_id is not None
         return links.places(session, self._connection_id, self._base_url, ours.patient_id, bodies)
 
-    def _before(self, session: Session, ours: Ours, known: Known, there_before: Tree) -> Tree:
+    def _before(self, session: Session, ours: LocalRecord, known: LinkState, there_before: Tree) -> Tree:
         if known.synced_version is None:
             return there_before
         found = links.trees_of(session, [(ours.record_id, known.synced_version)])
@@ -128,14 +128,14 @@ class Taking:
     def _agree(
         self,
         session: Session,
-        ours: Ours,
-        known: Known,
+        ours: LocalRecord,
+        known: LinkState,
         merged: Merged,
         there: Tree,
         body: Tree,
         *,
         edited: bool,
-    ) -> Taken:
+    ) -> Applied:
         version, changed = ours.version, merged.here != ours.tree
         if changed:
             assert ours.patient_id is not None
@@ -157,12 +157,12 @@ class Taking:
         self._save(session, ours, body, base, state, None)
         if not settled:
             leases.enqueue(session, self._connection_id, [ours.record_id], self._clock())
-        return Taken(state, changed)
+        return Applied(state, changed)
 
     def _disagree(
         self,
         session: Session,
-        ours: Ours,
+        ours: LocalRecord,
         conflict: ConflictRow | None,
         there_before: Tree,
         there: Tree,
@@ -192,7 +192,7 @@ class Taking:
     def _save(
         self,
         session: Session,
-        ours: Ours,
+        ours: LocalRecord,
         body: Tree,
         synced_version: int | None,
         state: State,
@@ -210,11 +210,11 @@ class Taking:
         links.save(session, self._connection_id, self._clock(), [row])
 
 
-def current(session: Session, record_id: str) -> Ours:
+def lock_current(session: Session, record_id: str) -> LocalRecord:
     """Return a record as it is now."""
     record = session.get_one(Record, record_id, populate_existing=True)
     tree = exact_json.parse(record.tree)
-    return Ours(record.id, record.resource_type, record.patient_id, record.version, tree)
+    return LocalRecord(record.id, record.resource_type, record.patient_id, record.version, tree)
 
 
 def open_conflict(session: Session, record_id: str, connection_id: str) -> ConflictRow | None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import IO, Self
 
 
-class Presence:
+class LeaseHolder:
     """The holder of leases: a name, and a file of that name that is locked for as long as it lives.
 
     Only holders on this machine can be told to be gone; of others nothing is known, and their

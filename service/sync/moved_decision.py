@@ -15,7 +15,7 @@ from service.store import matches
 from service.store.tables import Connection, Link, MovedCopy, OutboxRow, PatientLink
 from service.sync import leases, moved
 from service.sync.identity import links, match_rows
-from service.sync.incoming import Ours, current, open_conflict
+from service.sync.incoming import LocalRecord, lock_current, open_conflict
 from service.sync.merge.three_way import Side
 from service.sync.resolution import close, copy_here
 from service.sync.states import Reason, State
@@ -42,7 +42,7 @@ def decide_moved(
     copy = session.get(MovedCopy, (record_id, connection_id), with_for_update=True)
     if copy is None:
         raise NotFound("There is no copy of this record that moved there")
-    ours = current(session, record_id)
+    ours = lock_current(session, record_id)
     if decision is MovedDecision.HAND_OVER:
         _hand_over(session, chart, copy, ours, actor, clock())
     elif decision is MovedDecision.WRITE_BACK:
@@ -64,7 +64,7 @@ def decide_moved(
     session.flush()
 
 
-def _let_go(ours: Ours) -> dict[str, object]:
+def _let_go(ours: LocalRecord) -> dict[str, object]:
     return {
         "record_id": ours.record_id,
         "resource_type": ours.resource_type,
@@ -77,7 +77,7 @@ def _let_go(ours: Ours) -> dict[str, object]:
 
 
 def _hand_over(
-    session: Session, chart: Chart, copy: MovedCopy, ours: Ours, actor: str, now: datetime
+    session: Session, chart: Chart, copy: MovedCopy, ours: LocalRecord, actor: str, now: datetime
 ) -> None:
     """Make the copy a new record of the patient whose it is there; ours is withdrawn and set aside."""
     patient_id = _patient_there(session, copy)
@@ -88,7 +88,7 @@ def _hand_over(
         raise Conflict("It is this patient's there by now: let a sync run take it in")
     _require_in_step_elsewhere(session, copy)
     body = exact_json.parse(copy.body)
-    whose = Ours(ours.record_id, ours.resource_type, patient_id, ours.version, ours.tree)
+    whose = LocalRecord(ours.record_id, ours.resource_type, patient_id, ours.version, ours.tree)
     tree = copy_here(session, copy.connection_id, whose, body)
     entry = chart.hand_over(
         session, ours.record_id, tree, patient_id, actor, except_connection=copy.connection_id

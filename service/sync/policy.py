@@ -25,8 +25,8 @@ class Step(StrEnum):
 
     DONE = auto()
     RETRY = auto()  # surely not carried out: the same again, later
-    RESOLVE = auto()  # perhaps carried out: ask what became of it before anything else
-    AGAIN = auto()  # lost a race: the same again, now
+    LOOK_UP = auto()  # perhaps carried out: ask what became of it before anything else
+    RETRY_NOW = auto()  # lost a race: the same again, now
     MERGE = auto()  # another version is there: fetch it first
     READ_BACK = auto()  # nothing was changed there: what it holds is what counts
     SPLIT = auto()  # one of several entries is at fault: find out which
@@ -102,10 +102,10 @@ def next_step(method: Method, outcome: Outcome, attempts: int = 0) -> Next:
     if isinstance(outcome, NotSent):
         return Next(Step.RETRY, _CAUSES[outcome.cause], pause=True)
     if isinstance(outcome, Unknown):
-        step = Step.RESOLVE if method in _WRITES else Step.RETRY
+        step = Step.LOOK_UP if method in _WRITES else Step.RETRY
         return Next(step, _CAUSES[outcome.cause], pause=outcome.cause in _CAUSES_EVERYWHERE)
     if method is Method.CREATE and outcome.status == 409 and attempts < MAX_AGAIN:
-        return Next(Step.AGAIN, Reason.BUSY)
+        return Next(Step.RETRY_NOW, Reason.BUSY)
     return _of_the_connection(method, outcome.status, attempts) or _AFTER_REFUSAL[method](outcome)
 
 
@@ -118,7 +118,7 @@ def _of_the_connection(method: Method, status: int, attempts: int) -> Next | Non
     if status in {425, 429, 503}:
         # 503 comes from proxies too, which may have passed the request on.
         unsure = status == 503 and method in _WRITES
-        return Next(Step.RESOLVE if unsure else Step.RETRY, Reason.BUSY, pause=True)
+        return Next(Step.LOOK_UP if unsure else Step.RETRY, Reason.BUSY, pause=True)
     if status == 408 or (status >= 500 and status != 501):
         return _after_server_error(method, status, attempts)
     return None
@@ -130,7 +130,7 @@ def _after_server_error(method: Method, status: int, attempts: int) -> Next:
         return Next(Step.RETRY, reason)
     if status == 500 and attempts >= MAX_SERVER_ERRORS:
         return Next(Step.REJECT, reason)
-    return Next(Step.RESOLVE, reason)
+    return Next(Step.LOOK_UP, reason)
 
 
 def _after_refused_capabilities(outcome: Refused) -> Next:

@@ -18,9 +18,9 @@ from service.store import tables
 from service.store.tables import ConflictRow, Connection, Link
 from service.sync import leases
 from service.sync.identity import links
-from service.sync.identity.links import Known
+from service.sync.identity.links import LinkState
 from service.sync.identity.references import to_here
-from service.sync.incoming import Ours, current
+from service.sync.incoming import LocalRecord, lock_current
 from service.sync.merge.resources import reconcile, unreadable
 from service.sync.merge.three_way import Side
 from service.sync.states import Reason, State
@@ -45,7 +45,7 @@ def resolve(
         raise NotFound("There is no such conflict")
     if row.resolved_at is not None:
         raise Conflict("The conflict was resolved already")
-    ours = current(session, row.record_id)
+    ours = lock_current(session, row.record_id)
     known = links.known(session, row.connection_id, [row.record_id])[row.record_id]
     if known.state is State.MOVED:
         raise Conflict("The copy is another patient's there by now; decide about that first")
@@ -66,7 +66,7 @@ def resolve(
     leases.enqueue(session, row.connection_id, [ours.record_id], clock())
 
 
-def _of_type(record: Record, ours: Ours) -> Record:
+def _of_type(record: Record, ours: LocalRecord) -> Record:
     """Return a record that can stand in the place of another one. Raises InvalidContent."""
     kind = type(record).__name__
     resource_type = BY_RECORD_TYPE[kind].resource_type
@@ -77,21 +77,21 @@ def _of_type(record: Record, ours: Ours) -> Record:
     return record
 
 
-def _decided(session: Session, row: ConflictRow, ours: Ours, known: Known, keep: Side) -> Tree:
+def _decided(session: Session, row: ConflictRow, ours: LocalRecord, known: LinkState, keep: Side) -> Tree:
     there = copy_here(session, row.connection_id, ours, known.tree)
     there_before = exact_json.parse(row.base) if row.base else {}
     here_before = _here_before(session, ours, known, there_before)
     return reconcile(here_before, ours.tree, there_before, there, prefer=keep).here
 
 
-def copy_here(session: Session, connection_id: str, ours: Ours, body: Tree) -> Tree:
+def copy_here(session: Session, connection_id: str, ours: LocalRecord, body: Tree) -> Tree:
     """Return a copy there in our words, as a record of a patient's."""
     base_url = session.get_one(Connection, connection_id).base_url
     places = links.places(session, connection_id, base_url, str(ours.patient_id), [body])
     return to_here(body, places, ours.record_id)
 
 
-def _here_before(session: Session, ours: Ours, known: Known, there_before: Tree) -> Tree:
+def _here_before(session: Session, ours: LocalRecord, known: LinkState, there_before: Tree) -> Tree:
     if known.synced_version is None:
         return there_before
     found = links.trees_of(session, [(ours.record_id, known.synced_version)])

@@ -8,20 +8,20 @@ from flask.views import MethodView
 from service.errors import NotFound
 from service.routes import addresses, openapi_parts
 from service.routes.api import sync_json as told
-from service.routes.blueprint import Noun
+from service.routes.blueprint import ApiBlueprint
 from service.routes.responses import answer
 from service.routes.services import principal, services, sync
 from service.schemas.bodies import NewConnectionSchema
 from service.sync.server import connection_rules
 
-blueprint = Noun(
+blueprint = ApiBlueprint(
     "connections", __name__, url_prefix="/api/v1/connections", description="FHIR servers to keep in step."
 )
 
 
 def _guard() -> None:
     principal().require_sync()
-    principal().require_everyone()
+    principal().require_all_patients()
 
 
 @blueprint.route("")

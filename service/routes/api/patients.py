@@ -9,7 +9,7 @@ from fhir_mappings.references import Name
 from service.chart import Patient
 from service.routes import access, addresses, openapi_parts
 from service.routes.api import sync_json as sync_told
-from service.routes.blueprint import Noun
+from service.routes.blueprint import ApiBlueprint
 from service.routes.responses import answer, page
 from service.routes.services import chart, principal, register, sync
 from service.schemas.bodies import (
@@ -23,7 +23,9 @@ from service.schemas.bodies import (
 )
 from service.schemas.queries import PatientQuery
 
-blueprint = Noun("patients", __name__, url_prefix="/api/v1/patients", description="Whom records are about.")
+blueprint = ApiBlueprint(
+    "patients", __name__, url_prefix="/api/v1/patients", description="Whom records are about."
+)
 
 _SYSTEM = "https://clinic.example/patients"
 _EXAMPLE = {"identifiers": [{"system": _SYSTEM, "value": "example"}]}
@@ -54,7 +56,7 @@ def _whole(patient: Patient, status: int = 200) -> Response:
 def _require_change() -> None:
     """Raise Forbidden unless who asks may say who is who, which concerns more than one patient."""
     principal().require("Patient", "u")
-    principal().require_everyone()
+    principal().require_all_patients()
 
 
 def _name(identifier: dict[str, Any]) -> Name:
@@ -78,7 +80,7 @@ class Patients(MethodView):
     def post(self, body: dict[str, Any]) -> Response:
         """Register a patient; the same identifiers again give the same patient"""
         principal().require("Patient", "c")
-        principal().require_everyone()
+        principal().require_all_patients()
         identifiers = [_name(identifier) for identifier in body["identifiers"]]
         patient = chart().register_patient(identifiers, principal().actor, also=body["also"])
         return answer(told(patient), 201, {"Location": addresses.relative(f"/api/v1/patients/{patient.id}")})
@@ -97,7 +99,7 @@ def get_patient(patient_id: str) -> Response:
 @blueprint.refuses(404)
 def history(patient_id: str) -> Response:
     """List what was done to what a patient is called, newest first"""
-    principal().require_everyone()
+    principal().require_all_patients()
     access.patient(patient_id)
     rows = [
         {"action": one.action, "detail": one.detail, "actor": one.actor, "at": one.at.isoformat()}
@@ -173,7 +175,7 @@ class Matches(MethodView):
     def get(self, patient_id: str) -> Response:
         """Tell which Patient a patient is on each server, or why none"""
         principal().require_sync()
-        principal().require_everyone()
+        principal().require_all_patients()
         access.patient(patient_id)
         return answer({"items": [sync_told.match(one) for one in sync().matches(patient_id)]})
 

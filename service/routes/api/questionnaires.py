@@ -7,11 +7,11 @@ from flask.views import MethodView
 
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
-from service.chart import Entry
+from service.chart import RecordVersion
 from service.chart.queries import RecordQuery
 from service.errors import InvalidInput
 from service.routes import access, openapi_parts
-from service.routes.blueprint import Noun
+from service.routes.blueprint import ApiBlueprint
 from service.routes.idempotency import created_once
 from service.routes.parsing import if_match
 from service.routes.responses import answer, page
@@ -27,7 +27,9 @@ _RESOURCE: openapi_parts.Described = {
     "properties": {"resourceType": {"const": _TYPE}, "status": {"type": "string"}},
 }
 
-blueprint = Noun("questionnaires", __name__, url_prefix=_PATH, description="Forms, as FHIR Questionnaires.")
+blueprint = ApiBlueprint(
+    "questionnaires", __name__, url_prefix=_PATH, description="Forms, as FHIR Questionnaires."
+)
 EXAMPLE = {
     "resourceType": _TYPE,
     "url": "https://clinic.example/Questionnaire/example",
@@ -37,7 +39,7 @@ EXAMPLE = {
 }
 
 
-def _one(entry: Entry, status: int = 200) -> Response:
+def _one(entry: RecordVersion, status: int = 200) -> Response:
     return answer(entry.tree, status, openapi_parts.headers(entry, _PATH, status))
 
 

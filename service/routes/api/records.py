@@ -8,12 +8,12 @@ from flask.views import MethodView
 
 from fhir_mappings.records import Record
 from service import schemas
-from service.chart import Entry
+from service.chart import RecordVersion
 from service.chart.queries import RecordQuery
 from service.errors import InvalidInput
 from service.record_types import RecordType
 from service.routes import access, openapi_parts
-from service.routes.blueprint import Noun
+from service.routes.blueprint import ApiBlueprint
 from service.routes.idempotency import created_once
 from service.routes.parsing import if_match
 from service.routes.responses import answer, page
@@ -21,18 +21,20 @@ from service.routes.services import chart, principal
 from service.schemas.queries import AnswersQuery, PatientRecordQuery
 
 
-def record_blueprint(kind: RecordType) -> Noun:
+def record_blueprint(kind: RecordType) -> ApiBlueprint:
     """Return the routes of one kind of record, which has words of ours."""
     assert kind.mapping is not None
     mapping, noun, record_type, type_ = kind.mapping, kind.path, kind.name, kind.resource_type
     schema = schemas.schema_of(mapping.record)
     query_schema = AnswersQuery if "questionnaire" in kind.search_parameters else PatientRecordQuery
-    blueprint = Noun(noun, __name__, url_prefix=f"/api/v1/{noun}", description=f"{record_type} records.")
+    blueprint = ApiBlueprint(
+        noun, __name__, url_prefix=f"/api/v1/{noun}", description=f"{record_type} records."
+    )
 
-    def told(entry: Entry) -> dict[str, Any]:
+    def told(entry: RecordVersion) -> dict[str, Any]:
         return schemas.dump(mapping.read(entry.tree))
 
-    def one(entry: Entry, status: int = 200) -> Response:
+    def one(entry: RecordVersion, status: int = 200) -> Response:
         return answer(told(entry), status, openapi_parts.headers(entry, f"/api/v1/{noun}", status))
 
     @blueprint.route("")

@@ -11,7 +11,7 @@ from service.auth.scopes import Interaction
 from service.errors import InvalidInput
 from service.routes import access, openapi_parts
 from service.routes.api import sync_json as told
-from service.routes.blueprint import Noun
+from service.routes.blueprint import ApiBlueprint
 from service.routes.responses import answer, page
 from service.routes.services import principal, sync
 from service.schemas.bodies import MovedDecisionSchema, ResolutionSchema, RunSchema
@@ -21,7 +21,7 @@ from service.sync.moved_decision import MovedDecision
 from service.sync.set_aside import Invalid
 from service.sync.status import Status
 
-blueprint = Noun(
+blueprint = ApiBlueprint(
     "sync", __name__, url_prefix="/api/v1/sync", description="In step with FHIR servers, or why not."
 )
 
@@ -45,7 +45,7 @@ def status(query: dict[str, Any]) -> Response:
 def summary(query: dict[str, Any]) -> Response:
     """Count the records in each state"""
     principal().require_sync()
-    principal().require_everyone()
+    principal().require_all_patients()
     name = query["connection"]
     return answer(told.summary(sync().summary(name), sync().missing(name)))
 
@@ -57,7 +57,7 @@ def summary(query: dict[str, Any]) -> Response:
 def run(body: dict[str, Any]) -> Response:
     """Push, pull or both, now, and wait for the end; workers do the same at an interval"""
     principal().require_sync()
-    principal().require_everyone()
+    principal().require_all_patients()
     acts = {"push": sync().push, "pull": sync().pull, "both": sync().run, "compare": sync().compare}
     act = acts[body["direction"]]
     return answer(told.report(act(body["connection"])))
@@ -70,7 +70,7 @@ def run(body: dict[str, Any]) -> Response:
 def retry(query: dict[str, Any], record_id: str) -> Response:
     """Send a record again that was set aside, after what was wrong has been mended"""
     principal().require_sync()
-    principal().require_everyone()
+    principal().require_all_patients()
     sync().retry(record_id, query["connection"], actor=principal().actor)
     return Response(status=204)
 
@@ -82,7 +82,7 @@ def retry(query: dict[str, Any], record_id: str) -> Response:
 def invalid(query: dict[str, Any]) -> Response:
     """List what servers hold that is not valid R4; it is kept as it came, and never written"""
     principal().require_sync()
-    principal().require_everyone()
+    principal().require_all_patients()
     rows = sync().invalid(query["connection"])
     return page([told.invalid(row, _may_read(row)) for row in rows], None)
 
@@ -94,7 +94,7 @@ def invalid(query: dict[str, Any]) -> Response:
 def conflicts(query: dict[str, Any]) -> Response:
     """List open conflicts: records that were changed on both sides"""
     principal().require_sync()
-    principal().require_everyone()
+    principal().require_all_patients()
     rows, next_after = sync().conflicts(**query)
     return page([told.conflict(row, _may_read(row)) for row in rows], next_after)
 
@@ -129,7 +129,7 @@ class Resolution(MethodView):
 def moved(query: dict[str, Any]) -> Response:
     """List copies that are another patient's there by now; what they say is shown to nobody"""
     principal().require_sync()
-    principal().require_everyone()
+    principal().require_all_patients()
     return page([told.moved(row) for row in sync().moved(query["connection"])], None)
 
 
@@ -140,7 +140,7 @@ def moved(query: dict[str, Any]) -> Response:
 def decide_moved(body: dict[str, Any], record_id: str) -> Response:
     """Decide about such a copy: write it back, let it go, or hand it over to whose it is there"""
     principal().require_sync()
-    principal().require_everyone()
+    principal().require_all_patients()
     decision = MovedDecision(body["decision"])
     sync().decide_moved(record_id, body["connection"], decision, principal().actor)
     return Response(status=204)
@@ -149,7 +149,7 @@ def decide_moved(body: dict[str, Any], record_id: str) -> Response:
 def _conflict(conflict_id: str, *interactions: Interaction) -> Conflict:
     """Return a conflict: both sides are the record, so the scopes for it are needed too."""
     principal().require_sync()
-    principal().require_everyone()
+    principal().require_all_patients()
     found = sync().conflict(conflict_id)
     for interaction in interactions:
         principal().require(found.resource_type, interaction)

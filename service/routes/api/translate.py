@@ -11,11 +11,11 @@ from fhir_mappings.resources import BY_RECORD_TYPE, BY_RESOURCE_TYPE
 from service import schemas
 from service.errors import InvalidContent, InvalidInput
 from service.routes import openapi_parts
-from service.routes.blueprint import Noun
+from service.routes.blueprint import ApiBlueprint
 from service.routes.responses import answer
 from service.schemas.bodies import TranslationSchema
 
-blueprint = Noun(
+blueprint = ApiBlueprint(
     "translate", __name__, url_prefix="/api/v1/translate", description="Records ↔ FHIR, stateless."
 )
 

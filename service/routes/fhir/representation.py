@@ -6,10 +6,10 @@ from email.utils import format_datetime
 from typing import Any
 
 from fhir_mappings.exact_json import Tree
-from service.chart import Entry, Patient
+from service.chart import Patient, RecordVersion
 
 
-def shown(entry: Entry) -> Tree:
+def shown(entry: RecordVersion) -> Tree:
     """Return the resource that a FHIR client sees: all that was posted, and our meta."""
     kept = entry.tree.get("meta", {})
     meta = {"versionId": str(entry.version), "lastUpdated": instant(entry.updated_at)}
@@ -51,13 +51,13 @@ def searchset(
     return _bundle("searchset", total, links, entries)
 
 
-def history(base: str, entries: Sequence[Entry], self_url: str) -> Tree:
+def history(base: str, entries: Sequence[RecordVersion], self_url: str) -> Tree:
     """Return the versions of one resource, newest first."""
     links = [{"relation": "self", "url": self_url}]
     return _bundle("history", len(entries), links, [_version(base, entry) for entry in entries])
 
 
-def _version(base: str, entry: Entry) -> Tree:
+def _version(base: str, entry: RecordVersion) -> Tree:
     resource = shown(entry)
     created = entry.version == 1
     return {

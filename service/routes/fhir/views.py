@@ -12,11 +12,11 @@ from flask.views import MethodView
 
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
-from service.chart import Entry
+from service.chart import RecordVersion
 from service.chart.queries import RecordQuery
 from service.errors import InvalidInput, NotFound, PreconditionRequired
 from service.routes import access, addresses, openapi_parts
-from service.routes.blueprint import Noun
+from service.routes.blueprint import ApiBlueprint
 from service.routes.fhir import openapi_parts as documented
 from service.routes.fhir import representation, search
 from service.routes.fhir.capabilities import statement
@@ -28,7 +28,9 @@ from service.routes.services import chart, principal, services
 
 RESOURCE_TYPES = tuple(type_ for type_ in search.PARAMETERS if type_ != "Patient")
 
-blueprint = Noun("fhir", __name__, url_prefix=addresses.FHIR, description="FHIR R4, for FHIR clients.")
+blueprint = ApiBlueprint(
+    "fhir", __name__, url_prefix=addresses.FHIR, description="FHIR R4, for FHIR clients."
+)
 blueprint.before_request(require_json)
 
 
@@ -40,7 +42,7 @@ def _fhir(tree: Tree, status: int = 200, headers: dict[str, str] | None = None) 
     return answer(tree, status, headers, FHIR_JSON)
 
 
-def _one(entry: Entry, status: int = 200) -> Response:
+def _one(entry: RecordVersion, status: int = 200) -> Response:
     headers = {"ETag": etag(entry.version), "Last-Modified": representation.http_date(entry.updated_at)}
     if status == 201:
         headers["Location"] = f"{_base()}/{entry.resource_type}/{entry.id}/_history/{entry.version}"

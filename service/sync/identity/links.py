@@ -14,7 +14,7 @@ from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from service.store.tables import Link, MovedCopy, PatientLink, Record, ReferenceLink, Version
 from service.sync.identity import match_rows
-from service.sync.identity.references import Logical, Places, literals, referred, relative
+from service.sync.identity.references import Logical, ReferencesHere, literals, referred, relative
 from service.sync.leases import Leased
 from service.sync.states import NEXT_STEPS, Reason, State
 
@@ -23,7 +23,7 @@ CHUNK = 500
 
 
 @dataclass(frozen=True)
-class Known:
+class LinkState:
     """What is known of a record's copy there.
 
     body: the copy as last seen, in its version server_version. synced_version: our version that
@@ -55,7 +55,7 @@ class Job:
     patient_id: str | None
     version: int
     tree: Tree
-    known: Known
+    known: LinkState
 
     @property
     def record_id(self) -> str:
@@ -93,12 +93,12 @@ def jobs(session: Session, connection_id: str, rows: Iterable[Leased]) -> list[J
                 record.patient_id,
                 record.version,
                 exact_json.parse(record.tree),
-                links.get(record.id, Known()),
+                links.get(record.id, LinkState()),
             )
     return [found[record_id] for record_id in by_id if record_id in found]
 
 
-def known(session: Session, connection_id: str, record_ids: Collection[str]) -> dict[str, Known]:
+def known(session: Session, connection_id: str, record_ids: Collection[str]) -> dict[str, LinkState]:
     """Return what is known of the copies of records."""
     rows = session.execute(
         select(
@@ -111,12 +111,12 @@ def known(session: Session, connection_id: str, record_ids: Collection[str]) -> 
             Link.reason,
         ).where(Link.connection_id == connection_id, Link.record_id.in_(record_ids))
     )
-    return {row[0]: Known(State(row[1]), *row[2:]) for row in rows}
+    return {row[0]: LinkState(State(row[1]), *row[2:]) for row in rows}
 
 
 def _taken_back(
-    session: Session, connection_id: str, record_ids: Collection[str], links: Mapping[str, Known]
-) -> dict[str, Known]:
+    session: Session, connection_id: str, record_ids: Collection[str], links: Mapping[str, LinkState]
+) -> dict[str, LinkState]:
     """Return the copies that are to be taken back from another patient, as they are there by now."""
     rows = session.scalars(
         select(MovedCopy).where(
@@ -159,7 +159,7 @@ def addresses(session: Session, connection_id: str, references: Collection[str])
 
 def places(
     session: Session, connection_id: str, base_url: str, patient_id: str, bodies: Iterable[Tree]
-) -> Places:
+) -> ReferencesHere:
     """Return what the things are called here to which a server's resources about a patient refer.
 
     What is in another patient's chart is none of ours here: it stays an address of the server's.
@@ -199,7 +199,7 @@ def places(
                 named.system,
                 named.value,
             )
-    return Places(base_url, here, logical, f"Patient/{patient_id}")
+    return ReferencesHere(base_url, here, logical, f"Patient/{patient_id}")
 
 
 def trees_of(session: Session, versions: Collection[tuple[str, int]]) -> dict[str, Tree]:

@@ -23,7 +23,7 @@ OWNER_ELEMENT = {"Condition": "subject", "RelatedPerson": "patient"}
 
 
 @dataclass(frozen=True)
-class Addresses:
+class ReferencesThere:
     """What is called how on one server.
 
     there: ``Goal/<id here>`` -> ``Goal/<id there>`` (or ``urn:uuid:`` within a transaction).
@@ -37,9 +37,9 @@ class Addresses:
     believed: Set[Wanted] = frozenset()
     believed_people: Set[str] = frozenset()
 
-    def here(self) -> "Places":
+    def here(self) -> "ReferencesHere":
         """Return the same, seen from the server."""
-        return Places(
+        return ReferencesHere(
             self.base_url,
             {there: here for here, there in self.there.items()},
             {place: name for (_, name), place in self.logical.items()},
@@ -47,7 +47,7 @@ class Addresses:
 
 
 @dataclass(frozen=True)
-class Places:
+class ReferencesHere:
     """What the things on one server are called here.
 
     patient: ``Patient/<id here>`` of whom the resource is, however its subject is said there.
@@ -64,7 +64,7 @@ def wanted(patient_id: str, name: Logical) -> Wanted:
     return (patient_id if name[0] in OWNER_ELEMENT else "", name)
 
 
-def to_there(tree: Tree, addresses: Addresses, server_id: str | None) -> Tree:
+def to_there(tree: Tree, addresses: ReferencesThere, server_id: str | None) -> Tree:
     """Return a tree of ours as the server calls it; without its id where it has none there yet."""
     subject = subject_of(tree)
     patient_id = subject.address.id if subject and subject.address else ""
@@ -76,7 +76,7 @@ def to_there(tree: Tree, addresses: Addresses, server_id: str | None) -> Tree:
     return {key: value for key, value in projected.items() if key != "id"}
 
 
-def to_here(body: Tree, places: Places, record_id: str) -> Tree:
+def to_here(body: Tree, places: ReferencesHere, record_id: str) -> Tree:
     """Return a server's tree as we call it."""
     projected = _without_server_meta(rewritten(body, lambda reference: _reference_here(reference, places)))
     if places.patient is not None:
@@ -122,7 +122,7 @@ def by_name(reference: Tree, resource_type: str, identifier: Tree) -> Tree:
     return {**kept, "type": resource_type, "identifier": identifier}
 
 
-def _reference_there(reference: Tree, addresses: Addresses, patient_id: str) -> Tree:
+def _reference_there(reference: Tree, addresses: ReferencesThere, patient_id: str) -> Tree:
     target = reference.get("reference")
     if target is None:
         name = logical_name(reference)
@@ -136,7 +136,7 @@ def _reference_there(reference: Tree, addresses: Addresses, patient_id: str) -> 
     return {**reference, "reference": target.removeprefix(f"{addresses.base_url}/")}
 
 
-def _reference_here(reference: Tree, places: Places) -> Tree:
+def _reference_here(reference: Tree, places: ReferencesHere) -> Tree:
     target = reference.get("reference")
     if not isinstance(target, str):
         return reference

@@ -28,7 +28,7 @@ class Side(StrEnum):
     THERE = "there"
 
 
-class Four(NamedTuple):
+class Versions(NamedTuple):
     """One element in its four versions; None where it is absent."""
 
     here_before: Any
@@ -44,8 +44,8 @@ class Four(NamedTuple):
     def changed_there(self) -> bool:
         return bool(self.there_before != self.there)
 
-    def member(self, name: str) -> "Four":
-        return Four(*[one.get(name) if one else None for one in self])
+    def member(self, name: str) -> "Versions":
+        return Versions(*[one.get(name) if one else None for one in self])
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def merge(
     weaver = _Weaver(prefer)
     aside = _APART.union(apart)
     merged_here, merged_there = weaver.object(
-        Four(here_before, here, there_before, there), grain, str(here.get("resourceType", "")), aside
+        Versions(here_before, here, there_before, there), grain, str(here.get("resourceType", "")), aside
     )
     return Merged(merged_here, merged_there, weaver.conflicts)
 
@@ -88,21 +88,21 @@ class _Weaver:
         self.conflicts: list[str] = []
 
     def object(
-        self, four: Four, grain: Grain, path: str, aside: frozenset[str] = frozenset()
+        self, four: Versions, grain: Grain, path: str, aside: frozenset[str] = frozenset()
     ) -> tuple[Tree, Tree]:
         """Merge the members of an object that is there on both sides."""
         here, there = dict(four.here), dict(four.there)
         for name, members in _units(four, grain):
             if name in aside:
                 continue
-            units = Four(*[_unit(one, members) for one in four])
+            units = Versions(*[_unit(one, members) for one in four])
             for_here, for_there = self.unit(units, name, members, grain, f"{path}.{name}")
             _set(here, members, for_here)
             _set(there, members, for_there)
         return here, there
 
     def unit(
-        self, units: Four, name: str, members: list[str], grain: Grain, path: str
+        self, units: Versions, name: str, members: list[str], grain: Grain, path: str
     ) -> tuple[Tree | None, Tree | None]:
         """Merge the members that say one element."""
         if not (units.changed_here or units.changed_there) or units.here == units.there:
@@ -111,14 +111,14 @@ class _Weaver:
             values = units.member(name)
             inside = grain.parts.get(name)
             if isinstance(values.here, list) and isinstance(values.there, list):
-                here, there = self.list(Four(*[one or [] for one in values]), name, grain, path)
+                here, there = self.list(Versions(*[one or [] for one in values]), name, grain, path)
                 return {name: here} if here else None, {name: there} if there else None
             if inside and all(isinstance(one, dict) for one in values):
                 objects = self.object(values, inside(), path)
                 return {name: objects[0]}, {name: objects[1]}
         return self.value(units, path)
 
-    def value(self, row: Four, path: str) -> tuple[Any, Any]:
+    def value(self, row: Versions, path: str) -> tuple[Any, Any]:
         """Merge what is one value: the side that changed it counts."""
         if not row.changed_there:
             return row.here, row.here
@@ -134,10 +134,10 @@ class _Weaver:
             return there, there
         return here, there
 
-    def list(self, lists: Four, name: str, grain: Grain, path: str) -> tuple[list[Any], list[Any]]:
+    def list(self, lists: Versions, name: str, grain: Grain, path: str) -> tuple[list[Any], list[Any]]:
         """Merge two lists item by item."""
-        slots = Four(*aligned(*lists, lambda item: grain.natural(name, item)))
-        rows = {slot: Four(*[items.get(slot) for items in slots]) for items in slots for slot in items}
+        slots = Versions(*aligned(*lists, lambda item: grain.natural(name, item)))
+        rows = {slot: Versions(*[items.get(slot) for items in slots]) for items in slots for slot in items}
         if _reordered(slots) or _both_replaced(rows.values()):
             return self.value(lists, path)
         for_here: dict[Any, Any] = {}
@@ -148,7 +148,7 @@ class _Weaver:
             for_here[slot], for_there[slot] = self.item(row, grain.parts.get(name), spot)
         return _placed(for_here, slots.here, slots.there), _placed(for_there, slots.there, slots.here)
 
-    def item(self, row: Four, inside: Any, path: str) -> tuple[Any, Any]:
+    def item(self, row: Versions, inside: Any, path: str) -> tuple[Any, Any]:
         """Merge one item of a list."""
         if not (row.changed_here or row.changed_there) or row.here == row.there:
             return row.here, row.there
@@ -157,7 +157,7 @@ class _Weaver:
         return self.value(row, path)
 
 
-def _units(four: Four, grain: Grain) -> list[tuple[str, list[str]]]:
+def _units(four: Versions, grain: Grain) -> list[tuple[str, list[str]]]:
     """Return the elements of an object by name, each with the members that say it."""
     units: dict[str, list[str]] = {}
     for tree in four:
@@ -181,7 +181,7 @@ def _set(tree: Tree, members: list[str], unit: Tree | None) -> None:
             tree.pop(key, None)
 
 
-def _reordered(slots: Four) -> bool:
+def _reordered(slots: Versions) -> bool:
     """Tell whether the order of what stayed changed on either side, which is a value of its own."""
     return _order_differs(slots.here_before, slots.here) or _order_differs(slots.there_before, slots.there)
 
@@ -191,7 +191,7 @@ def _order_differs(before: Iterable[Any], after: Iterable[Any]) -> bool:
     return [slot for slot in was if slot in now] != [slot for slot in now if slot in was]
 
 
-def _both_replaced(rows: Iterable[Four]) -> bool:
+def _both_replaced(rows: Iterable[Versions]) -> bool:
     """Tell whether both sides put something of their own in the place of the same nameless item."""
     gone = [row for row in rows if row.here_before is not None and row.here is None and row.there is None]
     added_here = [

@@ -10,12 +10,12 @@ from service.record_types import SYNCED
 from service.store import matches
 from service.store.tables import Link
 from service.sync import policy
-from service.sync.context import Desk
+from service.sync.context import RunContext
 from service.sync.identity.identifiers import chunked
 from service.sync.identity.match_rows import matched_patients
 from service.sync.identity.subjects import Subjects
 from service.sync.policy import Method
-from service.sync.pull.ingest import Arrivals
+from service.sync.pull.ingest import Ingest
 from service.sync.states import Reason
 
 #: Copies read from the database at once.
@@ -25,13 +25,13 @@ PAGE = 500
 class Comparison:
     """All copies of one connection, whoever's they are there by now."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        with desk.database.read() as session:
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        with context.database.read() as session:
             # Only our own copies are read: whose they are the link says, also while a match is in doubt.
-            patients = matched_patients(session, desk.connection_id)
-            patients |= matched_patients(session, desk.connection_id, is_stale=True)
-        self._arrivals = Arrivals(desk, Subjects(desk.matcher()), patients, ())
+            patients = matched_patients(session, context.connection_id)
+            patients |= matched_patients(session, context.connection_id, is_stale=True)
+        self._ingest = Ingest(context, Subjects(context.matcher()), patients, ())
 
     def run(self) -> None:
         """Take in what every copy has become."""
@@ -46,51 +46,51 @@ class Comparison:
             for resource_type in resource_types:
                 for page in self._pages(resource_type):
                     for copies in chunked(page):
-                        if self._desk.stopping() or not look_at(resource_type, dict(copies)):
+                        if self._context.stopping() or not look_at(resource_type, dict(copies)):
                             return
         finally:
             self._read_again()
 
     def _read_again(self) -> None:
         """Have the next pull read all of those of whom something could not be judged now."""
-        if self._arrivals.unsettled:
-            with self._desk.database.begin() as session:
-                matches.read_again(session, self._arrivals.unsettled, self._desk.connection_id)
+        if self._ingest.unsettled:
+            with self._context.database.begin() as session:
+                matches.read_again(session, self._ingest.unsettled, self._context.connection_id)
 
     def _compare(self, resource_type: str, copies: dict[str, str]) -> bool:
         """Read some copies, server id -> record id; False if the server does not answer."""
         shown = self._shown(resource_type, copies)
-        self._arrivals.take(shown or [])
+        self._ingest.take(shown or [])
         seen = {one["id"] for one in shown or []}
         missing = [(record_id, server_id) for server_id, record_id in copies.items() if server_id not in seen]
-        stopped = self._arrivals.ask_after(resource_type, missing)
+        stopped = self._ingest.ask_after(resource_type, missing)
         if stopped is not None:
-            self._desk.report.problem = policy.next_step(Method.READ, stopped).reason or Reason.REFUSED
+            self._context.report.problem = policy.next_step(Method.READ, stopped).reason or Reason.REFUSED
         return stopped is None
 
     def _changed(self, resource_type: str, copies: dict[str, str], since: str) -> bool:
         shown = self._shown(resource_type, copies, {"_lastUpdated": f"ge{since}"})
         # What cannot be asked so is found by `push --all`, or when it is next written.
-        self._arrivals.take(shown or [])
+        self._ingest.take(shown or [])
         return shown is not None
 
     def _shown(
         self, resource_type: str, copies: dict[str, str], more: Mapping[str, str] | None = None
     ) -> list[Tree] | None:
-        found = self._desk.client.search_any(resource_type, "_id", list(copies), more)
+        found = self._context.client.search_any(resource_type, "_id", list(copies), more)
         if not isinstance(found, Found):
             return None
-        self._desk.report.unreadable += found.unreadable
+        self._context.report.unreadable += found.unreadable
         return [one for one in found.resources if one["resourceType"] == resource_type]
 
     def _pages(self, resource_type: str) -> Iterator[list[tuple[str, str]]]:
         after = ""
         while True:
-            with self._desk.database.read() as session:
+            with self._context.database.read() as session:
                 rows = session.execute(
                     select(Link.server_id, Link.record_id)
                     .where(
-                        Link.connection_id == self._desk.connection_id,
+                        Link.connection_id == self._context.connection_id,
                         Link.resource_type == resource_type,
                         Link.server_id > after,
                         or_(Link.reason.is_(None), Link.reason != Reason.GONE_THERE),

@@ -12,7 +12,7 @@ from fhir_mappings.exact_json import Tree
 from service.fhir_client.outcomes import version_of
 from service.store.tables import Link, MovedCopy, PatientLink, Record
 from service.sync.identity import links, match_rows
-from service.sync.identity.links import Known
+from service.sync.identity.links import LinkState
 from service.sync.identity.subjects import Copy
 from service.sync.states import State
 
@@ -23,7 +23,7 @@ class Held:
 
     record_id: str
     patient_id: str
-    known: Known
+    known: LinkState
     seen_version: str | None
     seen: str | None
 
@@ -60,7 +60,7 @@ def read_held(
             )
         )
         for link, patient_id, moved, match in rows:
-            known = Known(State(link.state), link.server_id, link.server_version, link.body)
+            known = LinkState(State(link.state), link.server_id, link.server_version, link.body)
             last = _last_seen(link, moved, match)
             held[str(link.server_id)] = Held(link.record_id, str(patient_id), known, *last)
     return held

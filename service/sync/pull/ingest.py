@@ -19,13 +19,13 @@ from service.fhir_client.outcomes import Answered, Failure, Refused, version_of
 from service.record_types import BY_RESOURCE_TYPE
 from service.store.deployment import identifier_system
 from service.store.tables import Record, RecordIdentifier
-from service.sync.context import Desk
+from service.sync.context import RunContext
 from service.sync.identity import links
-from service.sync.identity.links import Known
+from service.sync.identity.links import LinkState
 from service.sync.identity.references import literals, relative, to_here
 from service.sync.identity.subject_policy import About, Moved, Nobody, NotTaken, Verdict
 from service.sync.identity.subjects import Later, Subjects
-from service.sync.incoming import Ours, current
+from service.sync.incoming import LocalRecord, lock_current
 from service.sync.merge.resources import unreadable
 from service.sync.ordering import in_order
 from service.sync.policy import Method, Step
@@ -36,18 +36,18 @@ from service.sync.states import Reason, State
 log = structlog.get_logger(__name__)
 
 
-class Arrivals:
+class Ingest:
     """Takes pages in, each resource on its own: what cannot be taken does not stop the others."""
 
     def __init__(
-        self, desk: Desk, subjects: Subjects, patients: Mapping[str, str], asked: Collection[str]
+        self, context: RunContext, subjects: Subjects, patients: Mapping[str, str], asked: Collection[str]
     ) -> None:
         """patients: server id -> our id, of those who are matched. asked: of these, whom was searched for."""
-        self._desk = desk
+        self._context = context
         self._subjects = subjects
         self._people = set(patients.values())
         self._asked = asked
-        self._taking = desk.taking()
+        self._incoming = context.incoming()
         #: Our ids of patients of whom something could not be judged now; all of theirs is read again.
         self.unsettled: set[str] = set()
 
@@ -57,8 +57,8 @@ class Arrivals:
         if not bodies:
             return
         resource_type = next(iter(bodies.values()))["resourceType"]
-        with self._desk.database.read() as session:
-            held = read_held(session, self._desk.connection_id, resource_type, list(bodies))
+        with self._context.database.read() as session:
+            held = read_held(session, self._context.connection_id, resource_type, list(bodies))
         # What is listed as not to be taken is judged again: why it was not may lie with what is here.
         unknown = {
             server_id: body for server_id, body in bodies.items() if not is_echo(body, held.get(server_id))
@@ -76,7 +76,7 @@ class Arrivals:
             for server_id, body in ours.items()
             if isinstance(verdicts[server_id], About)
         }
-        with self._desk.database.begin() as session:
+        with self._context.database.begin() as session:
             for server_id in self._referred_first(ours):
                 try:
                     with session.begin_nested():
@@ -92,7 +92,7 @@ class Arrivals:
                 except Exception as error:
                     # Whatever it is, the next resource has nothing to do with it.
                     log.error("a resource could not be taken in", exc_info=error)
-                    self._desk.report.problems.append(Reason.FAILED_HERE)
+                    self._context.report.problems.append(Reason.FAILED_HERE)
 
     def _concerns(self, verdict: Verdict | Later) -> bool:
         """Tell whether a resource is, or should be, about somebody of ours."""
@@ -111,11 +111,11 @@ class Arrivals:
         gone, shown = [], []
         stopped: Failure | None = None
         for record_id, server_id in missing:
-            outcome = self._desk.client.read(resource_type, server_id)
+            outcome = self._context.client.read(resource_type, server_id)
             if isinstance(outcome, Answered):
                 shown += [outcome.body] if outcome.body and outcome.body.get("id") == server_id else []
                 continue
-            following = self._desk.next_step(Method.READ, outcome)
+            following = self._context.next_step(Method.READ, outcome)
             if following.step is Step.GONE and isinstance(outcome, Refused):
                 why = links.explained(State.REJECTED, Reason.GONE_THERE, outcome.outcome)
                 gone.append({"record_id": record_id, "resource_type": resource_type, **why})
@@ -124,16 +124,16 @@ class Arrivals:
                 break
             # Else this one alone is not shown to us, which says nothing of whether it is there.
         if gone:
-            self._desk.report.rejected += len(gone)
-            with self._desk.database.begin() as session:
-                links.save(session, self._desk.connection_id, self._desk.clock(), gone)
+            self._context.report.rejected += len(gone)
+            with self._context.database.begin() as session:
+                links.save(session, self._context.connection_id, self._context.clock(), gone)
         self.take(shown)
         return stopped
 
     def _referred_first(self, bodies: Mapping[str, Tree]) -> list[str]:
         by_address = {f"{body['resourceType']}/{server_id}": server_id for server_id, body in bodies.items()}
         references = {
-            address: {relative(one, self._desk.base_url) for one in literals(bodies[server_id])}
+            address: {relative(one, self._context.base_url) for one in literals(bodies[server_id])}
             for address, server_id in by_address.items()
         }
         return [by_address[address] for group in in_order(references) for address in group]
@@ -151,9 +151,9 @@ class Arrivals:
                 self.unsettled.add(held.patient_id)
         elif isinstance(verdict, Moved):
             assert held is not None
-            self._taking.moved(session, held.record_id, body, verdict.there)
-            untaken.forget(session, self._desk.connection_id, body)
-            self._desk.report.moved += 1
+            self._incoming.moved(session, held.record_id, body, verdict.there)
+            untaken.forget(session, self._context.connection_id, body)
+            self._context.report.moved += 1
         elif isinstance(verdict, NotTaken):
             self._list(session, body, [verdict.finding], held)
         elif problems:
@@ -164,30 +164,32 @@ class Arrivals:
             self._new(session, body, verdict.patient_id)
 
     def _newer(self, session: Session, record_id: str, body: Tree) -> None:
-        taken = self._taking.newer(session, record_id, body)
-        untaken.forget(session, self._desk.connection_id, body)
+        taken = self._incoming.apply(session, record_id, body)
+        untaken.forget(session, self._context.connection_id, body)
         if taken.state is State.CONFLICT:
-            self._desk.report.conflicts += 1
+            self._context.report.conflicts += 1
         elif taken.changed:
-            self._desk.report.merged += 1
+            self._context.report.merged += 1
 
     def _new(self, session: Session, body: Tree, patient_id: str) -> None:
         ours = self._ours(session, body, patient_id)
         if ours is not None:
             self._adopt(session, ours, body)
             return
-        places = links.places(session, self._desk.connection_id, self._desk.base_url, patient_id, [body])
+        places = links.places(
+            session, self._context.connection_id, self._context.base_url, patient_id, [body]
+        )
         change = Change(
-            actor=f"connection:{self._desk.name}",
+            actor=f"connection:{self._context.name}",
             action="pull",
-            at=self._desk.clock(),
+            at=self._context.clock(),
             origin=Origin.SERVER,
         )
         tree = to_here(body, places, self._new_id(session, body))
-        entry = self._desk.chart.save_from_server(session, tree, patient_id, change)
+        entry = self._context.chart.save_from_server(session, tree, patient_id, change)
         self._link(session, entry.id, body, entry.version)
-        untaken.forget(session, self._desk.connection_id, body)
-        self._desk.report.pulled += 1
+        untaken.forget(session, self._context.connection_id, body)
+        self._context.report.pulled += 1
 
     def _new_id(self, session: Session, body: Tree) -> str:
         """Return a new record's id: the one it had here, if it was ours before a restored backup."""
@@ -197,18 +199,20 @@ class Arrivals:
             return own
         return str(uuid.uuid4())
 
-    def _adopt(self, session: Session, ours: Ours, body: Tree) -> None:
+    def _adopt(self, session: Session, ours: LocalRecord, body: Tree) -> None:
         """Take a resource with an identifier of ours for the record's copy."""
-        known = links.known(session, self._desk.connection_id, [ours.record_id]).get(ours.record_id, Known())
+        known = links.known(session, self._context.connection_id, [ours.record_id]).get(
+            ours.record_id, LinkState()
+        )
         if known.server_id is not None and known.server_id != body["id"]:
             problem = "is that of another resource, which is our copy"
             self._list(session, body, [Finding(f"{ours.resource_type}.identifier", problem)], None)
             return
-        taken = self._taking.adopt(session, ours, body)
-        self._desk.report.adopted += 1
-        self._desk.report.conflicts += taken.state is State.CONFLICT
+        taken = self._incoming.adopt(session, ours, body)
+        self._context.report.adopted += 1
+        self._context.report.conflicts += taken.state is State.CONFLICT
 
-    def _ours(self, session: Session, body: Tree, patient_id: str) -> Ours | None:
+    def _ours(self, session: Session, body: Tree, patient_id: str) -> LocalRecord | None:
         """Return the record of ours that a resource says to be; several or another patient's is none."""
         resource_type = body["resourceType"]
         system = identifier_system(session)
@@ -226,16 +230,16 @@ class Arrivals:
                 Record.set_aside.is_(None),
             )
         ).all()
-        return current(session, found[0]) if len(set(found)) == 1 else None
+        return lock_current(session, found[0]) if len(set(found)) == 1 else None
 
     def _list(self, session: Session, body: Tree, findings: Sequence[Finding], held: Held | None) -> None:
-        if not untaken.keep(session, self._desk.connection_id, body, findings, self._desk.clock()):
+        if not untaken.keep(session, self._context.connection_id, body, findings, self._context.clock()):
             return
-        self._desk.report.invalid += 1
+        self._context.report.invalid += 1
         if held is not None:
             why = links.explained(State.REJECTED, Reason.NOT_VALID_THERE)
             row = {"record_id": held.record_id, "resource_type": body["resourceType"], **why}
-            links.save(session, self._desk.connection_id, self._desk.clock(), [row])
+            links.save(session, self._context.connection_id, self._context.clock(), [row])
 
     def _link(self, session: Session, record_id: str, body: Tree, synced_version: int) -> None:
         row = {
@@ -247,4 +251,4 @@ class Arrivals:
             "synced_version": synced_version,
             **links.explained(State.SYNCED),
         }
-        links.save(session, self._desk.connection_id, self._desk.clock(), [row])
+        links.save(session, self._context.connection_id, self._context.clock(), [row])

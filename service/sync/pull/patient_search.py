@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from service.fhir_client.outcomes import Cause, Failure, Found, Unknown
 from service.store.tables import Link, PatientLink, Record
-from service.sync.context import Desk
+from service.sync.context import RunContext
 from service.sync.identity.match_rows import MATCHED
 from service.sync.identity.subject_policy import subject_there
 from service.sync.policy import Method
@@ -23,8 +23,8 @@ class PatientSearch:
     for those of whom it showed something, and for all once a list has shown two, in this run.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
         self._lists_count = False
         self._was_tried = False
         #: Server ids of those who were asked for and not answered of, since somebody cleared it.
@@ -39,7 +39,7 @@ class PatientSearch:
         """
         lists: dict[tuple[str, ...], set[str]] = {}
         references = [f"Patient/{server_id}" for server_id in server_ids]
-        for values, page in self._desk.client.pages_of_any(resource_type, "patient", references, more):
+        for values, page in self._context.client.pages_of_any(resource_type, "patient", references, more):
             yield page
             if isinstance(page, Found):
                 lists.setdefault(values, set()).update(self._patients_in(page))
@@ -56,7 +56,7 @@ class PatientSearch:
         self, resource_type: str, references: list[str], more: Mapping[str, str]
     ) -> Iterator[Found | Failure]:
         for reference in references:
-            for page in self._desk.client.pages(resource_type, {**more, "patient": reference}):
+            for page in self._context.client.pages(resource_type, {**more, "patient": reference}):
                 yield page
                 if not isinstance(page, Found) and not self._goes_on(page, [reference]):
                     return
@@ -65,7 +65,7 @@ class PatientSearch:
         """Note who was not answered of; tell whether others may be: what failed is this search alone."""
         self.unanswered.update(reference.removeprefix("Patient/") for reference in references)
         is_broken = isinstance(failure, Unknown) and failure.cause is Cause.FOREIGN_LINK
-        return is_broken or self._desk.next_step(Method.SEARCH, failure).reason is Reason.LOOKUP_REFUSED
+        return is_broken or self._context.next_step(Method.SEARCH, failure).reason is Reason.LOOKUP_REFUSED
 
     def _do_lists_count(self, unseen: int) -> bool:
         """Tell whether a list answers for all in it; where many have nothing new, that is tried out once."""
@@ -81,7 +81,7 @@ class PatientSearch:
             return
         resource_type, two = known
         shown: set[str] = set()
-        for values, page in self._desk.client.pages_of_any(resource_type, "patient", two):
+        for values, page in self._context.client.pages_of_any(resource_type, "patient", two):
             if not isinstance(page, Found) or len(values) < len(two):
                 return
             shown |= self._patients_in(page)
@@ -91,7 +91,7 @@ class PatientSearch:
 
     def _two_who_are_known(self) -> tuple[str, list[str]] | None:
         first, last = func.min(PatientLink.server_id), func.max(PatientLink.server_id)
-        with self._desk.database.read() as session:
+        with self._context.database.read() as session:
             row = session.execute(
                 select(Link.resource_type, first, last)
                 .join(Record, Record.id == Link.record_id)
@@ -101,7 +101,7 @@ class PatientSearch:
                     & (PatientLink.connection_id == Link.connection_id),
                 )
                 .where(
-                    Link.connection_id == self._desk.connection_id,
+                    Link.connection_id == self._context.connection_id,
                     Link.state == State.SYNCED,
                     PatientLink.state == MATCHED,
                 )
@@ -113,5 +113,5 @@ class PatientSearch:
         return (row[0], [f"Patient/{row[1]}", f"Patient/{row[2]}"]) if row else None
 
     def _patients_in(self, page: Found) -> set[str]:
-        subjects = (subject_there(one, self._desk.base_url).server_id for one in page.resources)
+        subjects = (subject_there(one, self._context.base_url).server_id for one in page.resources)
         return {f"Patient/{server_id}" for server_id in subjects if server_id}

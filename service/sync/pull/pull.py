@@ -8,14 +8,14 @@ import structlog
 from fhir_mappings.exact_json import Tree
 from service.fhir_client.outcomes import Failure, Found, Refused
 from service.record_types import SYNCED
-from service.sync.context import Desk
+from service.sync.context import RunContext
 from service.sync.identity import match_rows
 from service.sync.identity.identifiers import chunked
 from service.sync.identity.subjects import Subjects
 from service.sync.policy import Method
 from service.sync.pull import linked
 from service.sync.pull.comparison import Comparison
-from service.sync.pull.ingest import Arrivals
+from service.sync.pull.ingest import Ingest
 from service.sync.pull.linked import Copy
 from service.sync.pull.patient_search import PatientSearch
 from service.sync.pull.watermarks import Watermarks, is_skewed
@@ -33,11 +33,11 @@ _OF_THE_SEARCH = {Reason.LOOKUP_REFUSED, Reason.PAGES_BROKEN}
 class Pull:
     """One run over all that a connection tells us of our patients."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._subjects = Subjects(desk.matcher())
-        self._search = PatientSearch(desk)
-        self._marks = Watermarks(desk.database, desk.connection_id, desk.clock)
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._subjects = Subjects(context.matcher())
+        self._search = PatientSearch(context)
+        self._marks = Watermarks(context.database, context.connection_id, context.clock)
         #: Server id -> our id.
         self._patients: Mapping[str, str] = {}
         #: Server ids of those not read as a whole yet, and of those whom a search was not answered of.
@@ -50,9 +50,9 @@ class Pull:
         """Read what is new, type by type; a patient that is new here is read as a whole."""
         self._match()
         marks = self._marks.read()
-        with self._desk.database.read() as session:
-            self._patients = match_rows.matched_patients(session, self._desk.connection_id)
-            doubtful = match_rows.matched_patients(session, self._desk.connection_id, is_stale=True)
+        with self._context.database.read() as session:
+            self._patients = match_rows.matched_patients(session, self._context.connection_id)
+            doubtful = match_rows.matched_patients(session, self._context.connection_id, is_stale=True)
         self._fresh = [one for one in self._patients if f"Patient/{one}" not in marks]
         # Nothing is read of those who could not be looked for anew; what they miss is read as a whole later.
         self._unsettled |= set(doubtful.values())
@@ -70,25 +70,25 @@ class Pull:
         """Read all types; tell whether new patients count as read."""
         complete = True
         for resource_type in SYNCED:
-            if self._desk.report.problem or not self._patients:
+            if self._context.report.problem or not self._patients:
                 return False
-            if self._desk.capabilities.of(resource_type).can_search:
+            if self._context.capabilities.of(resource_type).can_search:
                 complete &= self._type(resource_type, marks.get(resource_type))
         return complete
 
     def _match(self) -> None:
         """Look for patients who are new, have other identifiers by now, or were not found long ago."""
-        with self._desk.database.read() as session:
-            wanted = linked.unlinked(session, self._desk.connection_id, self._desk.clock())
+        with self._context.database.read() as session:
+            wanted = linked.unlinked(session, self._context.connection_id, self._context.clock())
         for some in chunked(wanted):
-            found = self._desk.matcher().patients(some)
+            found = self._context.matcher().patients(some)
             if not isinstance(found, dict):
                 self._fail(found)
                 return
 
     def _type(self, resource_type: str, since: str | None) -> bool:
         """Read one type, and move its watermark; tell whether new patients count as read."""
-        able = self._desk.capabilities.of(resource_type)
+        able = self._context.capabilities.of(resource_type)
         before = frozenset(self._unread)
         if since is None or not able.tells_updates:
             # Nothing says where to begin, so everybody is read as a whole.
@@ -137,12 +137,14 @@ class Pull:
         """Read what changed since the watermark: of few patients by name, of many all at once."""
         more = {"_lastUpdated": f"ge{since}"}
         if len(self._patients) > FEW_PATIENTS:
-            started, failure = self._read(resource_type, self._desk.client.pages(resource_type, more), set())
+            started, failure = self._read(
+                resource_type, self._context.client.pages(resource_type, more), set()
+            )
             if failure is None or not _wants_patient(failure):
                 return started, failure
         if not is_history_known:
             # Asked for by name, what left our patients is not shown.
-            Comparison(self._desk).changed_since(resource_type, since)
+            Comparison(self._context).changed_since(resource_type, since)
         self._search.unanswered.clear()
         pages = self._search.pages(resource_type, self._patients, more)
         started, failure = self._read(resource_type, pages, set(), self._patients)
@@ -162,18 +164,18 @@ class Pull:
 
         A search for them shows neither. Return whether the history was told, and what failed.
         """
-        if not self._desk.capabilities.of(resource_type).tells_deletions:
+        if not self._context.capabilities.of(resource_type).tells_deletions:
             return False, None
-        history = self._desk.client.history(resource_type, since)
+        history = self._context.client.history(resource_type, since)
         if not isinstance(history, Found):
             # Some servers offer a history and refuse it; what is deleted there shows when it is next written.
             return False, None if self._is_of_the_search(history) else history
-        self._desk.report.unreadable += history.unreadable
+        self._context.report.unreadable += history.unreadable
         deleted = [one.server_id for one in history.deleted if one.resource_type == resource_type]
         changed = {one["id"]: one for one in history.resources if one["resourceType"] == resource_type}
-        with self._desk.database.read() as session:
-            missing = linked.copies_of(session, self._desk.connection_id, resource_type, deleted)
-            copies = linked.copies_of(session, self._desk.connection_id, resource_type, list(changed))
+        with self._context.database.read() as session:
+            missing = linked.copies_of(session, self._context.connection_id, resource_type, deleted)
+            copies = linked.copies_of(session, self._context.connection_id, resource_type, list(changed))
         failure = self._ask_after(resource_type, missing)
         self._take([changed[server_id] for _, server_id in copies])
         return True, failure
@@ -189,8 +191,8 @@ class Pull:
 
         patients: server ids of those who were searched for, if anybody was.
         """
-        arrivals = Arrivals(self._desk, self._subjects, self._patients, patients)
-        began = self._desk.clock()
+        ingest = Ingest(self._context, self._subjects, self._patients, patients)
+        began = self._context.clock()
         started: datetime | None = None
         failure: Failure | None = None
         for page in pages:
@@ -199,56 +201,56 @@ class Pull:
                 continue
             self._look_at_clock(page.server_time)
             started = started or page.server_time or began
-            self._desk.report.unreadable += page.unreadable
+            self._context.report.unreadable += page.unreadable
             resources = [one for one in page.resources if one["resourceType"] == resource_type]
             seen.update(one["id"] for one in resources)
-            arrivals.take(resources)
-            self._unsettled |= arrivals.unsettled
+            ingest.take(resources)
+            self._unsettled |= ingest.unsettled
         return started or began, failure
 
     def _look_at_clock(self, server_time: datetime | None) -> None:
-        report = self._desk.report
+        report = self._context.report
         if (
             server_time
-            and is_skewed(server_time, self._desk.clock())
+            and is_skewed(server_time, self._context.clock())
             and report.add_problem(Reason.CLOCK_SKEW)
         ):
-            log.warning("the server's clock and ours are far apart", connection=self._desk.name)
+            log.warning("the server's clock and ours are far apart", connection=self._context.name)
 
     def _ask_after_missing(
         self, resource_type: str, patient_ids: list[str], seen: set[str]
     ) -> Failure | None:
         """Read directly what a search for some patients did not show."""
-        with self._desk.database.read() as session:
+        with self._context.database.read() as session:
             missing = linked.copies_not_in(
-                session, self._desk.connection_id, resource_type, patient_ids, seen
+                session, self._context.connection_id, resource_type, patient_ids, seen
             )
         return self._ask_after(resource_type, missing)
 
     def _ask_after(self, resource_type: str, missing: list[Copy]) -> Failure | None:
         """Read copies that may be gone; return what keeps it from being told of all of them."""
-        arrivals = Arrivals(self._desk, self._subjects, self._patients, ())
-        failure = arrivals.ask_after(resource_type, missing)
-        self._unsettled |= arrivals.unsettled
+        ingest = Ingest(self._context, self._subjects, self._patients, ())
+        failure = ingest.ask_after(resource_type, missing)
+        self._unsettled |= ingest.unsettled
         return failure
 
     def _take(self, resources: list[Tree]) -> None:
         """Take in copies as they are there by now, whoever's they are."""
-        arrivals = Arrivals(self._desk, self._subjects, self._patients, ())
-        arrivals.take(resources)
-        self._unsettled |= arrivals.unsettled
+        ingest = Ingest(self._context, self._subjects, self._patients, ())
+        ingest.take(resources)
+        self._unsettled |= ingest.unsettled
 
     def _fail(self, failure: Failure) -> None:
         """Note a failure: one of the connection ends the run, one of a search only that search."""
-        following = self._desk.next_step(Method.SEARCH, failure)
+        following = self._context.next_step(Method.SEARCH, failure)
         reason = following.reason or Reason.LOOKUP_REFUSED
         if following.pause:
-            self._desk.report.problem = reason
+            self._context.report.problem = reason
         else:
-            self._desk.report.add_problem(reason)
+            self._context.report.add_problem(reason)
 
     def _is_of_the_search(self, failure: Failure) -> bool:
-        return self._desk.next_step(Method.SEARCH, failure).reason in _OF_THE_SEARCH
+        return self._context.next_step(Method.SEARCH, failure).reason in _OF_THE_SEARCH
 
 
 def _wants_patient(refusal: Failure) -> bool:

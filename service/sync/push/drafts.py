@@ -9,11 +9,11 @@ from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import Name, names_of
 from service.errors import to_operation_outcome
 from service.sync.identity.links import Job
-from service.sync.identity.references import Addresses, by_name, to_there
+from service.sync.identity.references import ReferencesThere, by_name, to_there
 from service.sync.identity.subject_policy import subject_there
 from service.sync.merge.resources import onto
 from service.sync.push.bundles import Entry
-from service.sync.push.results import Seen, Verdict, rejected, synced
+from service.sync.push.results import PushResult, ServerCopy, rejected, synced
 from service.sync.server.capabilities import Capabilities
 from service.sync.states import Reason
 
@@ -34,8 +34,8 @@ def identity(tree: Tree, system: str) -> Name | None:
 
 
 def draft(
-    job: Job, addresses: Addresses, base: Tree | None, capabilities: Capabilities, system: str
-) -> Draft | Verdict:
+    job: Job, addresses: ReferencesThere, base: Tree | None, capabilities: Capabilities, system: str
+) -> Draft | PushResult:
     """Say what to send; base: our tree in the version that the copy there corresponds to, if known."""
     abilities = capabilities.of(job.resource_type)
     if job.is_create:
@@ -49,7 +49,9 @@ def draft(
     return _update(job, addresses, base, capabilities)
 
 
-def _update(job: Job, addresses: Addresses, base: Tree | None, capabilities: Capabilities) -> Draft | Verdict:
+def _update(
+    job: Job, addresses: ReferencesThere, base: Tree | None, capabilities: Capabilities
+) -> Draft | PushResult:
     known = job.known
     here = to_there(job.tree, addresses, known.server_id)
     before = to_there(base, addresses, known.server_id) if base else _as_if_common(known.tree, here)
@@ -62,7 +64,7 @@ def _update(job: Job, addresses: Addresses, base: Tree | None, capabilities: Cap
         return rejected(job, Reason.EDIT_NOT_SAFE, to_operation_outcome([error.finding]))
     if tree == known.tree:
         assert known.server_id is not None
-        return synced(job, Seen(known.server_id, known.server_version, tree, job.version))
+        return synced(job, ServerCopy(known.server_id, known.server_version, tree, job.version))
     if not capabilities.of(job.resource_type).can_update:
         return rejected(job, Reason.NOT_SUPPORTED)
     findings = r4.check(tree)

@@ -6,7 +6,7 @@ from threading import Thread
 from service.fhir_client.outcomes import Outcome
 
 
-class Flight:
+class InFlight:
     """Asks in a thread of its own. Nobody else may speak to the server before it has landed.
 
     A daemon: who interrupts the process is not kept waiting for a slow server.
@@ -19,7 +19,7 @@ class Flight:
         self._thread = Thread(target=self._run, name="request", daemon=True)
         self._thread.start()
 
-    def land(self) -> Outcome:
+    def result(self) -> Outcome:
         """Wait for the answer. Raises what asking raised."""
         self.wait()
         if self._error is not None:

@@ -9,45 +9,45 @@ from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import Name, names_of
 from service.errors import InvalidContent, Unavailable, to_operation_outcome
 from service.fhir_client.outcomes import Answered, Cause, Failure, Found, Outcome, Unknown, version_of
-from service.sync.context import Desk
+from service.sync.context import RunContext
 from service.sync.identity import links
 from service.sync.identity.identifiers import token
-from service.sync.identity.links import Job, Known
-from service.sync.identity.references import Places, to_here
+from service.sync.identity.links import Job, LinkState
+from service.sync.identity.references import ReferencesHere, to_here
 from service.sync.identity.subject_policy import About, Moved
 from service.sync.identity.subject_policy import Verdict as SubjectVerdict
 from service.sync.identity.subjects import Copy, Later, Subjects
-from service.sync.incoming import FIRST, current
+from service.sync.incoming import FIRST, lock_current
 from service.sync.policy import Method, Next, Step
 from service.sync.push.drafts import identity
-from service.sync.push.results import Book, Seen, Verdict, When, after_failure, rejected
+from service.sync.push.results import PushResult, Requeue, ResultWriter, ServerCopy, after_failure, rejected
 from service.sync.states import Reason, State
 
 log = structlog.get_logger(__name__)
 
 
-class Resolver:
+class ServerLookup:
     """Asks one server what it holds of ours. Nothing is asked of a cache (FHIRClient.search)."""
 
-    def __init__(self, desk: Desk, book: Book, system: str) -> None:
-        self._desk = desk
-        self._book = book
+    def __init__(self, context: RunContext, writer: ResultWriter, system: str) -> None:
+        self._context = context
+        self._writer = writer
         self._system = system
-        self._subjects = Subjects(desk.matcher())
+        self._subjects = Subjects(context.matcher())
 
     def absent(self, jobs: Iterable[Job]) -> list[Job]:
         """Return the records that surely are not there; the others are settled or put off."""
         jobs = list(jobs)
-        told = self.told(jobs)
-        self._book.settle(told.values())
+        told = self.find_copies(jobs)
+        self._writer.write(told.values())
         return [job for job in jobs if job.record_id not in told]
 
-    def told(self, jobs: Iterable[Job]) -> dict[str, Verdict]:
+    def find_copies(self, jobs: Iterable[Job]) -> dict[str, PushResult]:
         """Search for records by business identifier; return what that says, by record.
 
-        What is there is taken for the record's copy. A record that surely is not there has no verdict.
+        What is there is taken for the record's copy. A record that surely is not there has no result.
         """
-        verdicts: dict[str, Verdict] = {}
+        results: dict[str, PushResult] = {}
         by_type: dict[str, list[Job]] = {}
         for job in jobs:
             by_type.setdefault(job.resource_type, []).append(job)
@@ -57,12 +57,12 @@ class Resolver:
             for job in same:
                 copies = answers.get(names.get(job.record_id, _NAMELESS), [])
                 if not isinstance(copies, list):
-                    verdicts[job.record_id] = self.failed([job], Method.SEARCH, copies)[0]
+                    results[job.record_id] = self.failed([job], Method.SEARCH, copies)[0]
                 elif copies:
-                    verdicts[job.record_id] = self._on_copies(job, copies)
-        return verdicts
+                    results[job.record_id] = self._on_copies(job, copies)
+        return results
 
-    def _on_copies(self, job: Job, copies: list[Tree]) -> Verdict:
+    def _on_copies(self, job: Job, copies: list[Tree]) -> PushResult:
         if len(copies) > 1:
             return rejected(job, Reason.SEVERAL_COPIES_THERE)
         return self.adopt(job, copies[0])
@@ -72,7 +72,7 @@ class Resolver:
         tokens = {token(*name): name for name in sorted(names)}
         copies: dict[Name, dict[str, Tree]] = {name: {} for name in names}
         failures: dict[Name, Failure] = {}
-        for values, page in self._desk.client.pages_of_any(resource_type, "identifier", list(tokens)):
+        for values, page in self._context.client.pages_of_any(resource_type, "identifier", list(tokens)):
             mine = [tokens[value] for value in values]
             if not isinstance(page, Found):
                 failures.update(dict.fromkeys(mine, page))
@@ -88,7 +88,7 @@ class Resolver:
             for name, bodies in copies.items()
         }
 
-    def adopt(self, job: Job, body: Tree) -> Verdict:
+    def adopt(self, job: Job, body: Tree) -> PushResult:
         """Take a resource that carries a record's identifier for its copy."""
         subject = self._subject(job, body)
         if subject is Later.NOT_VERIFIED:
@@ -97,60 +97,62 @@ class Resolver:
             return rejected(job, Reason.IDENTIFIER_TAKEN)
         version = version_of(body)
         if version is not None and version in FIRST:
-            return Verdict(job, State.PENDING, When.NOW, seen=Seen(body["id"], version, body, None))
+            return PushResult(
+                job, State.PENDING, Requeue.NOW, seen=ServerCopy(body["id"], version, body, None)
+            )
         # Without a version nothing tells that it is as we created it: what differs is for a person.
         return self.take_in(job, body)
 
-    def catch_up(self, job: Job, refusal: Outcome | None = None) -> Verdict | None:
+    def refresh(self, job: Job, refusal: Outcome | None = None) -> PushResult | None:
         """Read the copy; None if it still is what we know, or if nothing is to be asked at the moment.
 
         refusal: the server's answer to an update that it took for stale. If the copy has not
         changed after all, that is the last word.
         """
         assert job.known.server_id is not None
-        if self._desk.report.problem and refusal is None:
+        if self._context.report.problem and refusal is None:
             return None
-        outcome = self._desk.client.read(job.resource_type, job.known.server_id)
+        outcome = self._context.client.read(job.resource_type, job.known.server_id)
         if isinstance(outcome, Answered) and (outcome.body or {}).get("id") != job.known.server_id:
             outcome = Unknown(Cause.OTHER_RESOURCE, "another resource was shown than the one asked for")
         if not isinstance(outcome, Answered):
             return self.failed([job], Method.READ, outcome)[0]
         assert outcome.body is not None
         if job.known.body is None:
-            seen = Seen(job.known.server_id, outcome.version, outcome.body, None)
-            return Verdict(job, State.PENDING, When.NOW, seen=seen)
+            seen = ServerCopy(job.known.server_id, outcome.version, outcome.body, None)
+            return PushResult(job, State.PENDING, Requeue.NOW, seen=seen)
         if is_as_seen(job.known, outcome.body, outcome.version):
             return None if refusal is None else after_failure(job, _LAST_WORD, refusal)
         return self.take_in(job, outcome.body)
 
-    def failed(self, jobs: Iterable[Job], method: Method, outcome: Outcome) -> list[Verdict]:
-        """Return the verdicts on records whose common request failed."""
-        verdicts = []
+    def failed(self, jobs: Iterable[Job], method: Method, outcome: Outcome) -> list[PushResult]:
+        """Return the results on records whose common request failed."""
+        results = []
         for job in jobs:
-            following = self._desk.next_step(method, outcome, job.row.attempts)
+            following = self._context.next_step(method, outcome, job.row.attempts)
             if following.pause and following.reason:
-                self._desk.report.problem = following.reason
-            verdicts.append(after_failure(job, following, outcome))
-        return verdicts
+                self._context.report.problem = following.reason
+            results.append(after_failure(job, following, outcome))
+        return results
 
-    def take_in(self, job: Job, body: Tree) -> Verdict:
+    def take_in(self, job: Job, body: Tree) -> PushResult:
         """Merge the copy as it is now into the record, and say how that leaves the push."""
         subject = self._subject(job, body)
         if subject is Later.NOT_VERIFIED:
             return _unverified(job)
-        taking = self._desk.taking()
+        incoming = self._context.incoming()
         try:
-            with self._desk.database.begin() as session:
+            with self._context.database.begin() as session:
                 if isinstance(subject, Moved):
-                    taken = taking.moved(session, job.record_id, body, subject.there)
+                    taken = incoming.moved(session, job.record_id, body, subject.there)
                 elif job.is_create and version_of(body) is not None:
-                    taken = taking.adopt(session, current(session, job.record_id), body)
+                    taken = incoming.adopt(session, lock_current(session, job.record_id), body)
                 else:
                     if job.is_create:
                         links.save(
-                            session, self._desk.connection_id, self._desk.clock(), [_unseen(job, body)]
+                            session, self._context.connection_id, self._context.clock(), [_unseen(job, body)]
                         )
-                    taken = taking.newer(session, job.record_id, body)
+                    taken = incoming.apply(session, job.record_id, body)
         except InvalidContent as error:
             return rejected(job, Reason.NOT_VALID_THERE, to_operation_outcome(error.findings))
         except Unavailable:
@@ -160,13 +162,13 @@ class Resolver:
             log.error("a version could not be taken in", record_id=job.record_id, exc_info=error)
             return rejected(job, Reason.FAILED_HERE)
         if taken.state is State.CONFLICT:
-            self._desk.report.conflicts += 1
-            return Verdict(job, State.CONFLICT, When.NEVER, Reason.CHANGED_ON_BOTH_SIDES)
+            self._context.report.conflicts += 1
+            return PushResult(job, State.CONFLICT, Requeue.NEVER, Reason.CHANGED_ON_BOTH_SIDES)
         if taken.state is State.MOVED:
-            self._desk.report.moved += 1
-            return Verdict(job, State.MOVED, When.NEVER, Reason.OTHER_PATIENT_THERE)
-        self._desk.report.merged += taken.changed
-        return Verdict(job, State.PENDING, When.NOW)
+            self._context.report.moved += 1
+            return PushResult(job, State.MOVED, Requeue.NEVER, Reason.OTHER_PATIENT_THERE)
+        self._context.report.merged += taken.changed
+        return PushResult(job, State.PENDING, Requeue.NOW)
 
     def _subject(self, job: Job, body: Tree) -> SubjectVerdict | Later:
         # A copy that is to be taken back was last seen as another patient's.
@@ -175,11 +177,11 @@ class Resolver:
         return self._subjects.judge({job.record_id: Copy(body, job.patient_id, last_seen)})[job.record_id]
 
 
-def _unverified(job: Job) -> Verdict:
-    return Verdict(job, State.PENDING, When.LATER, Reason.PATIENT_NOT_VERIFIED)
+def _unverified(job: Job) -> PushResult:
+    return PushResult(job, State.PENDING, Requeue.LATER, Reason.PATIENT_NOT_VERIFIED)
 
 
-def is_as_seen(known: Known, body: Tree, etag: str | None = None) -> bool:
+def is_as_seen(known: LinkState, body: Tree, etag: str | None = None) -> bool:
     """Tell whether a copy is what the server last showed us: of that version, or the same as it was.
 
     etag: the version that the answer itself names. Of a server that names none only the whole
@@ -193,7 +195,7 @@ def is_as_seen(known: Known, body: Tree, etag: str | None = None) -> bool:
     return to_here(body, _NO_PLACES, "") == to_here(known.tree, _NO_PLACES, "")
 
 
-_NO_PLACES = Places("")
+_NO_PLACES = ReferencesHere("")
 
 
 def _unseen(job: Job, body: Tree) -> dict[str, Any]:

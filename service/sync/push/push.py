@@ -13,16 +13,16 @@ from service.record_types import SYNCED
 from service.store.deployment import identifier_system
 from service.store.tables import Link, Record, Version
 from service.sync import leases, policy
-from service.sync.context import Desk
+from service.sync.context import RunContext
 from service.sync.identity import links
 from service.sync.identity.links import Job
 from service.sync.identity.matching import Match
 from service.sync.identity.reference_matching import FOUND_BY_IDENTIFIER
-from service.sync.identity.references import Addresses, Logical, Wanted, named, wanted
+from service.sync.identity.references import Logical, ReferencesThere, Wanted, named, wanted
 from service.sync.ordering import in_order
 from service.sync.policy import Method, Next, Step
-from service.sync.push.lookup import Resolver
-from service.sync.push.results import Book, Verdict, When, after_failure
+from service.sync.push.lookup import ServerLookup
+from service.sync.push.results import PushResult, Requeue, ResultWriter, after_failure
 from service.sync.push.second_look import SecondLook
 from service.sync.push.sender import Sender
 from service.sync.states import Reason, State
@@ -34,11 +34,13 @@ WINDOW = 10
 class Push:
     """One run over what is due."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._book = Book(desk.database, desk.connection_id, desk.owner, desk.clock, desk.rng, desk.report)
-        self._second_look = SecondLook(desk)
-        with desk.database.read() as session:
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._writer = ResultWriter(
+            context.database, context.connection_id, context.owner, context.clock, context.rng, context.report
+        )
+        self._second_look = SecondLook(context)
+        with context.database.read() as session:
             self._system = identifier_system(session)
 
     def run(self) -> None:
@@ -46,47 +48,47 @@ class Push:
         self._take_over()
         waiting: set[str] = set()
         done_at_wake = self._done()
-        while not (self._desk.report.problem or self._desk.stopping()):
+        while not (self._context.report.problem or self._context.stopping()):
             rows = self._lease()
             if rows:
                 waiting |= self._window(rows)
             elif waiting and self._done() > done_at_wake:
                 # What others waited for may be there by now.
                 done_at_wake = self._done()
-                with self._desk.database.begin() as session:
-                    leases.wake(session, self._desk.connection_id, waiting, self._desk.clock())
+                with self._context.database.begin() as session:
+                    leases.wake(session, self._context.connection_id, waiting, self._context.clock())
                 waiting = set()
             else:
                 break
-        self._desk.report.waiting += len(waiting)
+        self._context.report.waiting += len(waiting)
 
     def _done(self) -> int:
-        return self._desk.report.synced + self._desk.report.adopted
+        return self._context.report.synced + self._context.report.adopted
 
     def _take_over(self) -> None:
         """Free the leases of processes of this machine that died; others' have to run out."""
-        desk = self._desk
-        with desk.database.read() as session:
-            holders = leases.holders(session, desk.connection_id)
-        gone = [owner for owner in holders if desk.presence.is_gone(owner)]
+        context = self._context
+        with context.database.read() as session:
+            holders = leases.holders(session, context.connection_id)
+        gone = [owner for owner in holders if context.lease_holder.is_gone(owner)]
         if gone:
-            with desk.database.begin() as session:
-                leases.take_over(session, desk.connection_id, gone)
+            with context.database.begin() as session:
+                leases.take_over(session, context.connection_id, gone)
         for owner in gone:
-            desk.presence.forget(owner)
+            context.lease_holder.forget(owner)
 
     def _lease(self) -> list[leases.Leased]:
-        desk = self._desk
-        with desk.database.begin() as session:
+        context = self._context
+        with context.database.begin() as session:
             return leases.lease(
-                session, desk.connection_id, desk.owner, desk.clock(), desk.batch_size * WINDOW
+                session, context.connection_id, context.owner, context.clock(), context.batch_size * WINDOW
             )
 
     def _window(self, rows: list[leases.Leased]) -> set[str]:
         """Bring a window of rows there; return the records that wait for others."""
-        with self._desk.database.read() as session:
-            jobs = links.jobs(session, self._desk.connection_id, rows)
-            strangers = _strangers(session, self._desk.connection_id, jobs)
+        with self._context.database.read() as session:
+            jobs = links.jobs(session, self._context.connection_id, rows)
+            strangers = _strangers(session, self._context.connection_id, jobs)
         self._drop(rows, jobs, strangers)
         jobs = [job for job in jobs if job.record_id not in strangers and job.resource_type in SYNCED]
         jobs = self._undisputed(jobs)
@@ -98,10 +100,12 @@ class Push:
         names = self._names(jobs, people, registered)
         jobs = self._of_matched_names(jobs, names)
         addresses = self._addresses(jobs, people, names)
-        resolver = Resolver(self._desk, self._book, self._system)
-        jobs = self._certain(jobs, resolver)
+        lookup = ServerLookup(self._context, self._writer, self._system)
+        jobs = self._certain(jobs, lookup)
         bases = self._bases(jobs)
-        sender = Sender(self._desk, self._book, resolver, self._system, addresses, bases, self._second_look)
+        sender = Sender(
+            self._context, self._writer, lookup, self._system, addresses, bases, self._second_look
+        )
         sender.send(_groups(jobs))
         return sender.waiting
 
@@ -110,14 +114,15 @@ class Push:
         mine = {job.record_id for job in jobs if job.resource_type in SYNCED} - strangers
         gone = [row for row in rows if row.record_id not in mine]
         if gone:
-            with self._desk.database.begin() as session:
-                leases.finish(session, self._desk.connection_id, self._desk.owner, gone)
+            with self._context.database.begin() as session:
+                leases.finish(session, self._context.connection_id, self._context.owner, gone)
 
     def _undisputed(self, jobs: list[Job]) -> list[Job]:
         """Leave out what waits for a person's decision; deciding puts it in the outbox again."""
         disputed = [job for job in jobs if job.known.state in _DECIDED_BY_PEOPLE]
-        self._book.settle(
-            Verdict(job, job.known.state, When.NEVER, _DECIDED_BY_PEOPLE[job.known.state]) for job in disputed
+        self._writer.write(
+            PushResult(job, job.known.state, Requeue.NEVER, _DECIDED_BY_PEOPLE[job.known.state])
+            for job in disputed
         )
         return [job for job in jobs if job.known.state not in _DECIDED_BY_PEOPLE]
 
@@ -126,7 +131,7 @@ class Push:
         subjects = {job.patient_id for job in jobs if job.patient_id}
         referred = {address.partition("/") for job in jobs for address in job.references}
         named_too = {patient_id for kind, _, patient_id in referred if kind == "Patient"}
-        matcher = self._desk.matcher()
+        matcher = self._context.matcher()
         people = matcher.patients(subjects | named_too | set(registered.values()))
         if not isinstance(people, dict):
             self._pause(jobs, policy.next_step(Method.SEARCH, people).reason or Reason.NOT_FHIR, people)
@@ -138,26 +143,26 @@ class Push:
 
     def _pause(self, jobs: list[Job], reason: Reason, failure: Failure) -> None:
         """Put off what keeps us from all Patients: the connection's problem, and no fault of a record's."""
-        self._desk.report.problem = reason
+        self._context.report.problem = reason
         following = Next(Step.RETRY, reason, pause=True)
-        self._book.settle(after_failure(job, following, failure) for job in jobs)
+        self._writer.write(after_failure(job, following, failure) for job in jobs)
 
     def _of_matched_patients(self, jobs: list[Job], people: Mapping[str, Match]) -> list[Job]:
         """Leave out what is about a patient who is not matched, or could not be verified just now."""
-        verdicts, matched = [], []
+        results, matched = [], []
         for job in jobs:
             match = people.get(job.patient_id, _NOBODY) if job.patient_id else _NOBODY
             if match.server_id:
                 matched.append(job)
             else:
-                verdicts.append(_unmatched(job, match, match.sought))
-        self._book.settle(verdicts)
+                results.append(_unmatched(job, match, match.sought))
+        self._writer.write(results)
         return matched
 
     def _registered(self, jobs: list[Job]) -> dict[Logical, str]:
         """Return whom of our patients the records name by identifier alone."""
         names = {name for job in jobs for name in named(job.tree) if name[0] == "Patient"}
-        with self._desk.database.read() as session:
+        with self._context.database.read() as session:
             owners = named_patients(session, {(system, value) for _, system, value in names})
         return {name: owners[name[1:]] for name in names if name[1:] in owners}
 
@@ -167,7 +172,7 @@ class Push:
         """Return the matches of what the records refer to by identifier alone."""
         names = {one for job in jobs for one in _wanted(job) if one[1] not in registered}
         patients = {patient_id: match.server_id for patient_id, match in people.items() if match.server_id}
-        matches = self._desk.reference_matcher().references(names, patients)
+        matches = self._context.reference_matcher().references(names, patients)
         if not isinstance(matches, dict):
             self._put_off([job for job in jobs if named(job.tree)], Method.SEARCH, matches)
             return {}
@@ -175,7 +180,7 @@ class Push:
 
     def _of_matched_names(self, jobs: list[Job], names: Mapping[Wanted, Match]) -> list[Job]:
         """Leave out what refers to a person or condition that is not there, or there more than once."""
-        verdicts, matched = [], []
+        results, matched = [], []
         for job in jobs:
             there = _named_there(job)
             sought = {one for one in _wanted(job) if one[1] not in there and one[1][0] in FOUND_BY_IDENTIFIER}
@@ -183,47 +188,47 @@ class Push:
             if not missing:
                 matched.append(job)
             elif all(one in names for one in missing):
-                verdicts.append(_unmatched(job, names[missing[0]], [name for _, name in missing]))
-        self._book.settle(verdicts)
+                results.append(_unmatched(job, names[missing[0]], [name for _, name in missing]))
+        self._writer.write(results)
         return matched
 
     def _addresses(
         self, jobs: list[Job], people: Mapping[str, Match], names: Mapping[Wanted, Match]
-    ) -> Addresses:
+    ) -> ReferencesThere:
         logical = {one: f"{one[1][0]}/{match.server_id}" for one, match in names.items() if match.server_id}
         references = {reference for job in jobs for reference in job.references}
         references |= {job.local for job in jobs}
-        with self._desk.database.read() as session:
-            there = links.addresses(session, self._desk.connection_id, references)
+        with self._context.database.read() as session:
+            there = links.addresses(session, self._context.connection_id, references)
         # People are where they were just found to be, whatever has been written down since.
         there |= {
             f"Patient/{patient_id}": f"Patient/{match.server_id}"
             for patient_id, match in people.items()
             if match.server_id
         }
-        return Addresses(
-            self._desk.base_url,
+        return ReferencesThere(
+            self._context.base_url,
             there,
             logical,
             {one for one, match in names.items() if match.is_believed},
             {patient_id for patient_id, match in people.items() if match.is_believed},
         )
 
-    def _certain(self, jobs: list[Job], resolver: Resolver) -> list[Job]:
+    def _certain(self, jobs: list[Job], lookup: ServerLookup) -> list[Job]:
         """Find out first what became of what was sent without an answer; return what is to be sent."""
         unsure = {job.record_id for job in jobs if job.known.state is State.UNKNOWN}
-        absent = resolver.absent([job for job in jobs if job.record_id in unsure and job.is_create])
+        absent = lookup.absent([job for job in jobs if job.record_id in unsure and job.is_create])
         unchanged = []
-        verdicts = []
+        results = []
         for job in jobs:
             if not job.is_create and (job.record_id in unsure or job.known.body is None):
-                verdict = resolver.catch_up(job)
-                if verdict is None:
+                result = lookup.refresh(job)
+                if result is None:
                     unchanged.append(job)
                 else:
-                    verdicts.append(verdict)
+                    results.append(result)
                 unsure.add(job.record_id)
-        self._book.settle(verdicts)
+        self._writer.write(results)
         sendable = {job.record_id for job in absent + unchanged}
         return [job for job in jobs if job.record_id not in unsure or job.record_id in sendable]
 
@@ -233,12 +238,12 @@ class Push:
             for job in jobs
             if not job.is_create and job.known.synced_version is not None
         ]
-        with self._desk.database.read() as session:
+        with self._context.database.read() as session:
             return links.trees_of(session, versions)
 
     def _put_off(self, jobs: list[Job], method: Method, outcome: Failure) -> None:
-        resolver = Resolver(self._desk, self._book, self._system)
-        self._book.settle(resolver.failed(jobs, method, outcome))
+        lookup = ServerLookup(self._context, self._writer, self._system)
+        self._writer.write(lookup.failed(jobs, method, outcome))
 
 
 _NOBODY = Match(reason=Reason.NO_PATIENT_HERE)
@@ -252,9 +257,9 @@ _DECIDED_BY_PEOPLE = {
 }
 
 
-def _unmatched(job: Job, match: Match, sought: Iterable[Logical]) -> Verdict:
+def _unmatched(job: Job, match: Match, sought: Iterable[Logical]) -> PushResult:
     state = State.PENDING if match.waits else State.UNMATCHED
-    return Verdict(job, state, When.LATER, match.reason, sought=tuple(sought))
+    return PushResult(job, state, Requeue.LATER, match.reason, sought=tuple(sought))
 
 
 def _wanted(job: Job) -> set[Wanted]:

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from fhir_mappings.exact_json import Tree
-from service.sync.context import Desk
+from service.sync.context import RunContext
 from service.sync.identity.links import Job
-from service.sync.identity.references import Addresses, Wanted
+from service.sync.identity.references import ReferencesThere, Wanted
 from service.sync.push import bundles
 from service.sync.push.drafts import Draft, draft
-from service.sync.push.results import Book, Verdict, When, rejected
+from service.sync.push.results import PushResult, Requeue, ResultWriter, rejected
 from service.sync.states import Reason, State
 
 log = structlog.get_logger(__name__)
@@ -20,11 +20,16 @@ class Readiness:
     """Drafts what can go, and notes that it is about to; learns the addresses that come of it."""
 
     def __init__(
-        self, desk: Desk, book: Book, system: str, addresses: Addresses, bases: Mapping[str, Tree]
+        self,
+        context: RunContext,
+        writer: ResultWriter,
+        system: str,
+        addresses: ReferencesThere,
+        bases: Mapping[str, Tree],
     ) -> None:
         """bases: our trees in the versions that the copies there correspond to, by record."""
-        self._desk = desk
-        self._book = book
+        self._context = context
+        self._writer = writer
         self._system = system
         self._logical: Mapping[Wanted, str] = addresses.logical
         self._bases = bases
@@ -32,57 +37,57 @@ class Readiness:
         #: Records that refer to what is not there yet.
         self.waiting: set[str] = set()
 
-    def learn(self, verdicts: Iterable[Verdict]) -> None:
+    def learn(self, results: Iterable[PushResult]) -> None:
         """Keep where records turned out to be."""
-        for one in verdicts:
+        for one in results:
             if one.seen:
                 self.there[one.job.local] = f"{one.job.resource_type}/{one.seen.server_id}"
 
     def ready(self, jobs: list[Job]) -> list[Job]:
         """Return the records whose references all have addresses; the others wait."""
-        verdicts = []
+        results = []
         while True:
             coming = {job.local for job in jobs}
             stuck = [job for job in jobs if job.references - self.there.keys() - coming]
             if not stuck:
                 break
-            verdicts += [
-                Verdict(job, State.PENDING, When.LATER, Reason.WAITING_FOR_REFERENCE) for job in stuck
+            results += [
+                PushResult(job, State.PENDING, Requeue.LATER, Reason.WAITING_FOR_REFERENCE) for job in stuck
             ]
             self.waiting |= {job.record_id for job in stuck}
             jobs = [job for job in jobs if job.record_id not in self.waiting]
-        self._book.settle(verdicts)
+        self._writer.write(results)
         return jobs
 
     def drafts(self, jobs: list[Job], *, together: bool) -> list[Draft]:
         """Draft what is ready, and note that it is about to be sent."""
         return self.noted(self.drafted(jobs, together=together), together=together)
 
-    def drafted(self, jobs: list[Job], *, together: bool) -> list[Draft | Verdict]:
+    def drafted(self, jobs: list[Job], *, together: bool) -> list[Draft | PushResult]:
         """Draft records; together: in one transaction, where they can refer to each other."""
         coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
         there = self.there | (coming if together else {})
-        addresses = Addresses(self._desk.base_url, there, self._logical)
+        addresses = ReferencesThere(self._context.base_url, there, self._logical)
         return [self._draft(job, addresses) for job in jobs]
 
-    def noted(self, drafted: list[Draft | Verdict], *, together: bool) -> list[Draft]:
+    def noted(self, drafted: list[Draft | PushResult], *, together: bool) -> list[Draft]:
         """Note that drafts are about to be sent, and return them; what needs no sending is settled."""
         while drafted:
-            verdicts = [one for one in drafted if isinstance(one, Verdict)]
+            results = [one for one in drafted if isinstance(one, PushResult)]
             drafts = [one for one in drafted if isinstance(one, Draft)]
-            self._book.settle(verdicts)
-            kept = {job.record_id for job in self._book.about_to_send([one.job for one in drafts])}
-            if len(kept) == len(drafts) and not any(one.job.is_create for one in verdicts):
+            self._writer.write(results)
+            kept = {job.record_id for job in self._writer.mark_in_flight([one.job for one in drafts])}
+            if len(kept) == len(drafts) and not any(one.job.is_create for one in results):
                 return drafts
             # Somebody may have referred to what does not travel after all.
             jobs = self.ready([one.job for one in drafts if one.job.record_id in kept])
             drafted = self.drafted(jobs, together=together)
         return []
 
-    def _draft(self, job: Job, addresses: Addresses) -> Draft | Verdict:
+    def _draft(self, job: Job, addresses: ReferencesThere) -> Draft | PushResult:
         base = self._bases.get(job.record_id)
         try:
-            return draft(job, addresses, base, self._desk.capabilities, self._system)
+            return draft(job, addresses, base, self._context.capabilities, self._system)
         except Exception as error:
             # A defect of ours with this record; the others have nothing to do with it.
             log.error("a record could not be drafted", record_id=job.record_id, exc_info=error)

@@ -5,94 +5,95 @@ from dataclasses import replace
 
 from fhir_mappings.exact_json import Tree
 from service.fhir_client.outcomes import Address, Answered, Cause, Found, Outcome, Unknown, version_of
-from service.sync.context import Desk
+from service.sync.context import RunContext
 from service.sync.policy import NOT_MODIFIED, Method, Next, Step, next_step
 from service.sync.push.drafts import Draft
-from service.sync.push.lookup import Resolver, is_as_seen
-from service.sync.push.results import Seen, Verdict, When, after_failure, synced
+from service.sync.push.lookup import ServerLookup, is_as_seen
+from service.sync.push.results import PushResult, Requeue, ServerCopy, after_failure, synced
 from service.sync.states import Reason, State
 
 #: A type and an id there.
 Place = tuple[str, str]
 
 
-class Hearing:
-    """Hears answers, asks back where one says too little, and returns verdicts."""
+class ResponseReader:
+    """Hears answers, asks back where one says too little, and returns results."""
 
-    def __init__(self, desk: Desk, resolver: Resolver) -> None:
-        self._desk = desk
-        self._resolver = resolver
+    def __init__(self, context: RunContext, lookup: ServerLookup) -> None:
+        self._context = context
+        self._lookup = lookup
 
-    def told(self, drafts: list[Draft], outcomes: list[Outcome]) -> list[Verdict]:
+    def results(self, drafts: list[Draft], outcomes: list[Outcome]) -> list[PushResult]:
         """Return what was answered, entry by entry."""
         bare = [_as_answer(*both) for both in zip(drafts, outcomes, strict=True)]
         answers = [
-            (one, outcome, self._desk.next_step(method_of(one), outcome, one.job.row.attempts))
+            (one, outcome, self._context.next_step(method_of(one), outcome, one.job.row.attempts))
             for one, outcome in zip(drafts, self._with_bodies(bare), strict=True)
         ]
-        verdicts: list[Verdict] = []
+        results: list[PushResult] = []
         if any(_shows_permission(following) for _, _, following in answers):
-            verdicts += self._desk.permission.granted()
+            results += self._context.permission.granted()
         for (one, outcome, following), before in zip(answers, bare, strict=True):
-            verdicts.extend(self._verdicts(one, outcome, following, is_read_back=before is not outcome))
-        return self._asked(verdicts)
+            results.extend(self._results(one, outcome, following, is_read_back=before is not outcome))
+        return self._asked(results)
 
-    def failed(self, drafts: list[Draft], method: Method, outcome: Outcome) -> list[Verdict]:
-        return self._asked(self._resolver.failed([one.job for one in drafts], method, outcome))
+    def failed(self, drafts: list[Draft], method: Method, outcome: Outcome) -> list[PushResult]:
+        return self._asked(self._lookup.failed([one.job for one in drafts], method, outcome))
 
-    def _verdicts(
+    def _results(
         self, one: Draft, outcome: Outcome, following: Next, *, is_read_back: bool
-    ) -> Iterator[Verdict]:
+    ) -> Iterator[PushResult]:
         if following.step is Step.DONE:
             assert isinstance(outcome, Answered)
             yield self._done(one, outcome, is_read_back=is_read_back)
         elif following.step is Step.MERGE:
-            caught_up = self._resolver.catch_up(one.job, outcome)
+            caught_up = self._lookup.refresh(one.job, outcome)
             if caught_up is not None:
                 yield caught_up
         elif following.reason is Reason.FORBIDDEN:
             yield from self._forbidden(after_failure(one.job, following, outcome))
         else:
-            yield from self._resolver.failed([one.job], method_of(one), outcome)
+            yield from self._lookup.failed([one.job], method_of(one), outcome)
 
-    def _forbidden(self, verdict: Verdict) -> Iterator[Verdict]:
-        known = self._desk.permission.forbidden(verdict)
-        if self._desk.permission.is_denied:
-            self._desk.report.problem = Reason.FORBIDDEN
+    def _forbidden(self, result: PushResult) -> Iterator[PushResult]:
+        known = self._context.permission.forbidden(result)
+        if self._context.permission.is_denied:
+            self._context.report.problem = Reason.FORBIDDEN
             known = [
-                Verdict(one.job, State.PENDING, When.LATER, Reason.FORBIDDEN, one.outcome) for one in known
+                PushResult(one.job, State.PENDING, Requeue.LATER, Reason.FORBIDDEN, one.outcome)
+                for one in known
             ]
         yield from known
 
-    def _asked(self, verdicts: list[Verdict]) -> list[Verdict]:
+    def _asked(self, results: list[PushResult]) -> list[PushResult]:
         """Ask at once what became of creates that got no answer; most are there.
 
         One that is not there may still be on its way: it stays unknown and is asked for again later.
         """
-        lost = [one.job for one in verdicts if one.state is State.UNKNOWN and one.job.is_create]
-        if not lost or self._desk.report.problem:
-            return verdicts
-        there = self._resolver.told(lost)
+        lost = [one.job for one in results if one.state is State.UNKNOWN and one.job.is_create]
+        if not lost or self._context.report.problem:
+            return results
+        there = self._lookup.find_copies(lost)
         # A search that failed says nothing: what was unknown stays so.
-        sure = {record_id: one for record_id, one in there.items() if one.when is not When.LATER}
-        return [sure.get(one.job.record_id, one) for one in verdicts]
+        sure = {record_id: one for record_id, one in there.items() if one.when is not Requeue.LATER}
+        return [sure.get(one.job.record_id, one) for one in results]
 
-    def _done(self, one: Draft, outcome: Answered, *, is_read_back: bool) -> Verdict:
+    def _done(self, one: Draft, outcome: Answered, *, is_read_back: bool) -> PushResult:
         body = outcome.body
         assert body is not None
         if not one.entry.replaces and outcome.status == 200:
-            return self._resolver.adopt(one.job, body)
+            return self._lookup.adopt(one.job, body)
         if is_read_back and not _may_be_the_written(body, outcome):
             if one.job.known.body is None or not is_as_seen(one.job.known, body):
                 # Somebody else wrote after us: their version is not ours, it has to be merged.
-                return self._resolver.take_in(one.job, body)
+                return self._lookup.take_in(one.job, body)
             if outcome.status != NOT_MODIFIED:
-                return Verdict(one.job, State.UNKNOWN, When.LATER, Reason.NO_ANSWER)
+                return PushResult(one.job, State.UNKNOWN, Requeue.LATER, Reason.NO_ANSWER)
         if one.again:
-            return Verdict(
-                one.job, State.PENDING, When.NOW, seen=Seen(body["id"], outcome.version, body, None)
+            return PushResult(
+                one.job, State.PENDING, Requeue.NOW, seen=ServerCopy(body["id"], outcome.version, body, None)
             )
-        return synced(one.job, Seen(body["id"], outcome.version, body, one.job.version))
+        return synced(one.job, ServerCopy(body["id"], outcome.version, body, one.job.version))
 
     def _with_bodies(self, outcomes: list[Outcome]) -> list[Outcome]:
         """Read what the server wrote but did not show: many at once, and one by one what that misses."""
@@ -105,7 +106,7 @@ class Hearing:
         for place, one in bare.items():
             # The index that searches read may lag behind the write.
             if place not in bodies or not _may_be_the_written(bodies[place], one):
-                read = self._desk.client.read(*place)
+                read = self._context.client.read(*place)
                 if isinstance(read, Answered) and read.body and read.body.get("id") == place[1]:
                     bodies[place] = read.body
         return [_with_body(one, bodies) for one in outcomes]
@@ -116,7 +117,7 @@ class Hearing:
             by_type.setdefault(resource_type, []).append(server_id)
         bodies: dict[Place, Tree] = {}
         for resource_type, ids in by_type.items():
-            for _, page in self._desk.client.pages_of_any(resource_type, "_id", ids):
+            for _, page in self._context.client.pages_of_any(resource_type, "_id", ids):
                 resources = page.resources if isinstance(page, Found) else []
                 bodies.update({(body["resourceType"], body["id"]): body for body in resources})
         return bodies

@@ -28,7 +28,7 @@ from service.sync.states import Reason, State
 MOST_AT_ONCE = 8
 
 
-class When(StrEnum):
+class Requeue(StrEnum):
     """What becomes of the outbox row."""
 
     NEVER = auto()
@@ -37,7 +37,7 @@ class When(StrEnum):
 
 
 @dataclass(frozen=True)
-class Seen:
+class ServerCopy:
     """A record's copy as the server showed it. synced_version: ours that it corresponds to."""
 
     server_id: str
@@ -47,41 +47,41 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PushResult:
     """How a record stands after it was dealt with."""
 
     job: Job
     state: State
-    when: When
+    when: Requeue
     reason: Reason | None = None
     outcome: Tree | None = None
-    seen: Seen | None = None
+    seen: ServerCopy | None = None
     retry_after: str | None = None
     sought: tuple[Logical, ...] = ()
 
 
-def synced(job: Job, seen: Seen) -> Verdict:
-    return Verdict(job, State.SYNCED, When.NEVER, seen=seen)
+def synced(job: Job, seen: ServerCopy) -> PushResult:
+    return PushResult(job, State.SYNCED, Requeue.NEVER, seen=seen)
 
 
-def rejected(job: Job, reason: Reason, outcome: Tree | None = None) -> Verdict:
-    return Verdict(job, State.REJECTED, When.NEVER, reason, outcome)
+def rejected(job: Job, reason: Reason, outcome: Tree | None = None) -> PushResult:
+    return PushResult(job, State.REJECTED, Requeue.NEVER, reason, outcome)
 
 
-def after_failure(job: Job, following: Next, outcome: Outcome) -> Verdict:
-    """Return the verdict on a record whose request did not succeed."""
+def after_failure(job: Job, following: Next, outcome: Outcome) -> PushResult:
+    """Return the result on a record whose request did not succeed."""
     told = outcome.outcome if isinstance(outcome, Refused) else None
     asked = outcome.retry_after if isinstance(outcome, Refused) else None
     if following.step in (Step.REJECT, Step.GONE):
-        return Verdict(job, State.REJECTED, When.NEVER, following.reason, told)
+        return PushResult(job, State.REJECTED, Requeue.NEVER, following.reason, told)
     # What was unknown before stays so until the server has said what became of it.
-    unsure = following.step is Step.RESOLVE or job.known.state is State.UNKNOWN
+    unsure = following.step is Step.LOOK_UP or job.known.state is State.UNKNOWN
     state = State.UNKNOWN if unsure else State.PENDING
-    return Verdict(job, state, When.LATER, following.reason, told, retry_after=asked)
+    return PushResult(job, state, Requeue.LATER, following.reason, told, retry_after=asked)
 
 
-class Book:
-    """Writes verdicts down for one connection and one lease owner."""
+class ResultWriter:
+    """Writes results down for one connection and one lease owner."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Book:
         self._report = report
         self._at_once: Counter[str] = Counter()
 
-    def about_to_send(self, jobs: Iterable[Job]) -> list[Job]:
+    def mark_in_flight(self, jobs: Iterable[Job]) -> list[Job]:
         """Note durably that these may reach the server from now on; return those still leased to us.
 
         Whoever finds this note after a crash asks the server before sending again.
@@ -113,7 +113,7 @@ class Book:
             links.save(session, self._connection_id, self._clock(), [_mark(job) for job in kept])
         return kept
 
-    def put_back(self, jobs: Iterable[Job]) -> None:
+    def release(self, jobs: Iterable[Job]) -> None:
         """Give leases back; nothing was tried. What was noted as about to be sent has not left after all."""
         jobs = list(jobs)
         with self._database.begin() as session:
@@ -125,43 +125,43 @@ class Book:
             links.save(session, self._connection_id, now, states)
             leases.release(session, self._connection_id, self._owner, ours)
 
-    def settle(self, verdicts: Iterable[Verdict]) -> None:
-        """Write verdicts down."""
-        verdicts = list(verdicts)
-        if not verdicts:
+    def write(self, results: Iterable[PushResult]) -> None:
+        """Write results down."""
+        results = list(results)
+        if not results:
             return
         now = self._clock()
         with self._database.begin() as session:
             ours = leases.renew(
-                session, self._connection_id, self._owner, now, [one.job.record_id for one in verdicts]
+                session, self._connection_id, self._owner, now, [one.job.record_id for one in results]
             )
             # A lease that ran out is another worker's by now, and so is the last word.
-            kept = self._one_record_each(session, [one for one in verdicts if one.job.record_id in ours])
+            kept = self._one_record_each(session, [one for one in results if one.job.record_id in ours])
             links.save(session, self._connection_id, now, [_columns(one) for one in kept])
             moved.forget(session, self._connection_id, [one.job for one in kept if _is_back(one)])
             self._dismiss(session, kept, now)
         for one in kept:
             self._count(one)
 
-    def _dismiss(self, session: Session, verdicts: list[Verdict], now: datetime) -> None:
-        done = [one.job.row for one in verdicts if one.when is When.NEVER]
+    def _dismiss(self, session: Session, results: list[PushResult], now: datetime) -> None:
+        done = [one.job.row for one in results if one.when is Requeue.NEVER]
         leases.finish(session, self._connection_id, self._owner, done)
-        again = [one.job.record_id for one in verdicts if one.when is When.NOW]
+        again = [one.job.record_id for one in results if one.when is Requeue.NOW]
         self._at_once.update(again)
         restless = [record_id for record_id in again if self._at_once[record_id] > MOST_AT_ONCE]
         until = now + timedelta(seconds=BACKOFF_SECONDS)
         leases.rest(session, self._connection_id, self._owner, restless, until)
         leases.release(session, self._connection_id, self._owner, again)
-        for one in verdicts:
-            if one.when is When.LATER:
+        for one in results:
+            if one.when is Requeue.LATER:
                 least = retry_after_seconds(one.retry_after, now)
                 wait = backoff_seconds(one.job.row.attempts + 1, self._rng, least)
                 until = now + timedelta(seconds=wait)
                 leases.postpone(session, self._connection_id, self._owner, one.job.row, until)
 
-    def _one_record_each(self, session: Session, verdicts: list[Verdict]) -> list[Verdict]:
+    def _one_record_each(self, session: Session, results: list[PushResult]) -> list[PushResult]:
         """Refuse a copy that is another record's already: two of ours cannot share one."""
-        places = [(one.job.resource_type, one.seen.server_id) for one in verdicts if one.seen]
+        places = [(one.job.resource_type, one.seen.server_id) for one in results if one.seen]
         holders: dict[tuple[str, str | None], str] = {}
         for some in links.chunks(places):
             for row in session.execute(
@@ -171,43 +171,43 @@ class Book:
                 )
             ):
                 holders[row.resource_type, row.server_id] = row.record_id
-        kept: list[Verdict] = []
-        for one in verdicts:
+        kept: list[PushResult] = []
+        for one in results:
             place = (one.job.resource_type, one.seen.server_id if one.seen else None)
             if one.seen and holders.setdefault(place, one.job.record_id) != one.job.record_id:
                 one = rejected(one.job, Reason.IDENTIFIER_TAKEN)
             kept.append(one)
         return kept
 
-    def _count(self, verdict: Verdict) -> None:
-        if verdict.state is State.SYNCED:
+    def _count(self, result: PushResult) -> None:
+        if result.state is State.SYNCED:
             self._report.synced += 1
-        elif verdict.state is State.REJECTED:
+        elif result.state is State.REJECTED:
             self._report.rejected += 1
-        elif verdict.state is State.UNKNOWN:
+        elif result.state is State.UNKNOWN:
             self._report.unknown += 1
-        elif verdict.state is State.UNMATCHED:
+        elif result.state is State.UNMATCHED:
             self._report.unmatched += 1
-        elif verdict.seen:
+        elif result.seen:
             self._report.adopted += 1
 
 
-def _is_back(verdict: Verdict) -> bool:
+def _is_back(result: PushResult) -> bool:
     """Tell whether a copy that was another patient's was written back."""
-    return verdict.job.known.is_taken_back and verdict.state is State.SYNCED
+    return result.job.known.is_taken_back and result.state is State.SYNCED
 
 
 def _mark(job: Job) -> dict[str, Any]:
     return {"record_id": job.record_id, "resource_type": job.resource_type, "state": State.UNKNOWN}
 
 
-def _columns(verdict: Verdict) -> dict[str, Any]:
+def _columns(result: PushResult) -> dict[str, Any]:
     columns = {
-        "record_id": verdict.job.record_id,
-        "resource_type": verdict.job.resource_type,
-        **links.explained(verdict.state, verdict.reason, verdict.outcome, verdict.sought),
+        "record_id": result.job.record_id,
+        "resource_type": result.job.resource_type,
+        **links.explained(result.state, result.reason, result.outcome, result.sought),
     }
-    seen = verdict.seen
+    seen = result.seen
     if seen is None:
         return columns
     return {

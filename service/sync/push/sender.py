@@ -9,19 +9,19 @@ from fhir_mappings.exact_json import Tree
 from service.errors import Unavailable
 from service.fhir_client.outcomes import Answered, Outcome
 from service.sync import policy
-from service.sync.context import Desk
+from service.sync.context import RunContext
 from service.sync.identity.identifiers import if_none_exist
 from service.sync.identity.links import Job
-from service.sync.identity.references import Addresses
+from service.sync.identity.references import ReferencesThere
 from service.sync.policy import Method, Step
 from service.sync.push import bundles
 from service.sync.push.drafts import Draft, without_cycle
-from service.sync.push.in_flight import Flight
-from service.sync.push.lookup import Resolver
+from service.sync.push.in_flight import InFlight
+from service.sync.push.lookup import ServerLookup
 from service.sync.push.packs import Group, jobs_of, packed
 from service.sync.push.readiness import Readiness
-from service.sync.push.responses import Hearing, method_of
-from service.sync.push.results import Book, Verdict, rejected
+from service.sync.push.responses import ResponseReader, method_of
+from service.sync.push.results import PushResult, ResultWriter, rejected
 from service.sync.push.second_look import SecondLook
 from service.sync.states import Reason
 
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 class _Sent:
     """A transaction that is on its way. places: what it brings there."""
 
-    flight: Flight
+    flight: InFlight
     groups: list[Group]
     drafts: list[Draft]
     places: frozenset[str]
@@ -43,21 +43,21 @@ class Sender:
 
     def __init__(
         self,
-        desk: Desk,
-        book: Book,
-        resolver: Resolver,
+        context: RunContext,
+        writer: ResultWriter,
+        lookup: ServerLookup,
         system: str,
-        addresses: Addresses,
+        addresses: ReferencesThere,
         bases: Mapping[str, Tree],
         second_look: SecondLook,
     ) -> None:
         """bases: our trees in the versions that the copies there correspond to, by record."""
-        self._desk = desk
-        self._book = book
-        self._resolver = resolver
-        self._hearing = Hearing(desk, resolver)
+        self._context = context
+        self._writer = writer
+        self._lookup = lookup
+        self._reader = ResponseReader(context, lookup)
         self._system = system
-        self._readiness = Readiness(desk, book, system, addresses, bases)
+        self._readiness = Readiness(context, writer, system, addresses, bases)
         self._addresses = addresses
         self._second_look = second_look
         self._sent: _Sent | None = None
@@ -71,12 +71,12 @@ class Sender:
 
     def send(self, groups: list[Group]) -> None:
         """Bring groups there that may refer to one another, those referred to first."""
-        in_transaction = self._desk.capabilities.has_transaction
+        in_transaction = self._context.capabilities.has_transaction
         try:
-            for pack in packed(groups, self._desk.batch_size, in_transaction=in_transaction):
+            for pack in packed(groups, self._context.batch_size, in_transaction=in_transaction):
                 self._send(pack)
             self._settle(self._landed())
-            self._settle(self._desk.permission.settled())
+            self._settle(self._context.permission.settled())
         except Exception:
             # Leases are given back after this; nothing of ours may be on its way by then.
             if self._sent:
@@ -85,10 +85,10 @@ class Sender:
 
     def _send(self, pack: list[Group]) -> None:
         if self._pausing():
-            self._book.put_back(jobs_of(pack))
+            self._writer.release(jobs_of(pack))
         elif len(jobs_of(pack)) == 1:
             self._alone(pack[0])
-        elif not self._desk.capabilities.has_transaction:
+        elif not self._context.capabilities.has_transaction:
             self._one_level(jobs_of(pack))
         elif self._takes_bundles:
             self._transaction(pack)
@@ -99,7 +99,7 @@ class Sender:
         """Send a single record; what goes wrong with it that nobody foresaw is no other's matter."""
         self._settle(self._landed())
         if self._pausing():
-            self._book.put_back(group)
+            self._writer.release(group)
             return
         try:
             self._one_level(group)
@@ -110,7 +110,7 @@ class Sender:
             self._settle([rejected(group[0], Reason.FAILED_HERE)])
 
     def _pausing(self) -> bool:
-        return self._desk.report.problem is not None or self._desk.stopping()
+        return self._context.report.problem is not None or self._context.stopping()
 
     def _transaction(self, groups: list[Group]) -> None:
         """Send groups as one transaction, and leave it on its way.
@@ -136,10 +136,12 @@ class Sender:
         if drafts:
             self._single(drafts[0])
 
-    def _take_off(self, groups: list[Group], jobs: list[Job], drafted: list[Draft | Verdict]) -> list[Draft]:
+    def _take_off(
+        self, groups: list[Group], jobs: list[Job], drafted: list[Draft | PushResult]
+    ) -> list[Draft]:
         """Send what was drafted; return it if it is a single record, which needs no transaction."""
         if self._pausing():
-            self._book.put_back(jobs)
+            self._writer.release(jobs)
             return []
         drafts = self._readiness.noted(drafted, together=True)
         if len(drafts) < 2:
@@ -148,11 +150,11 @@ class Sender:
         if not drafts:
             return []
         request = bundles.request("transaction", [one.entry for one in drafts])
-        flight = Flight(lambda: self._desk.client.bundle(request))
+        flight = InFlight(lambda: self._context.client.bundle(request))
         self._sent = _Sent(flight, groups, drafts, frozenset(one.job.local for one in drafts))
         return []
 
-    def _landed(self) -> list[Verdict]:
+    def _landed(self) -> list[PushResult]:
         """Wait for what is on its way; return what came of it.
 
         If it was refused, it is halved until the bad one stands alone.
@@ -160,14 +162,14 @@ class Sender:
         sent = self._sent
         if sent is None:
             return []
-        outcome = sent.flight.land()
+        outcome = sent.flight.result()
         self._sent = None
         drafts = sent.drafts
-        self._desk.report.sent += len(drafts)
+        self._context.report.sent += len(drafts)
         following = policy.next_step(Method.BUNDLE, outcome, max(one.job.row.attempts for one in drafts))
         if following.step is Step.DONE:
             assert isinstance(outcome, Answered)
-            return self._hearing.told(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
+            return self._reader.results(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
         if following.step is Step.SPLIT:
             self._halve(_kept(sent.groups, drafts))
             return []
@@ -175,7 +177,7 @@ class Sender:
             self._takes_bundles = False
             self._one_by_one(_kept(sent.groups, drafts))
             return []
-        return self._hearing.failed(drafts, Method.BUNDLE, outcome)
+        return self._reader.failed(drafts, Method.BUNDLE, outcome)
 
     def _halve(self, groups: list[Group]) -> None:
         if len(groups) == 1:
@@ -184,8 +186,8 @@ class Sender:
             return
         middle = len(groups) // 2
         for half in (groups[:middle], groups[middle:]):
-            if self._desk.report.problem:
-                self._book.put_back(jobs_of(half))
+            if self._context.report.problem:
+                self._writer.release(jobs_of(half))
             else:
                 self._transaction(half)
                 self._settle(self._landed())
@@ -193,7 +195,7 @@ class Sender:
     def _one_by_one(self, groups: list[Group]) -> None:
         for group in groups:
             if self._pausing():
-                self._book.put_back(group)
+                self._writer.release(group)
             else:
                 self._one_level(group)
 
@@ -207,7 +209,7 @@ class Sender:
             Draft(one.job, one.entry, one.job.record_id in again)
             for one in self._readiness.drafts(ready, together=False)
         ]
-        able = self._desk.capabilities
+        able = self._context.capabilities
         if len(drafts) > 1 and self._takes_bundles and able.has_batch and not able.has_transaction:
             self._batch(drafts)
             return
@@ -215,8 +217,8 @@ class Sender:
 
     def _each(self, drafts: list[Draft]) -> None:
         for one in drafts:
-            if self._desk.report.problem:
-                self._book.put_back([one.job])
+            if self._context.report.problem:
+                self._writer.release([one.job])
             else:
                 self._single(one)
 
@@ -224,20 +226,20 @@ class Sender:
         drafts = self._still_right(drafts)
         if not drafts:
             return
-        outcome = self._desk.client.bundle(bundles.request("batch", [one.entry for one in drafts]))
-        self._desk.report.sent += len(drafts)
+        outcome = self._context.client.bundle(bundles.request("batch", [one.entry for one in drafts]))
+        self._context.report.sent += len(drafts)
         following = policy.next_step(Method.BUNDLE, outcome, max(one.job.row.attempts for one in drafts))
         if following.step is Step.DONE:
             assert isinstance(outcome, Answered)
             self._settle(
-                self._hearing.told(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
+                self._reader.results(drafts, bundles.answers([one.entry for one in drafts], outcome.body))
             )
         elif following.step in (Step.SPLIT, Step.ONE_BY_ONE):
             # The batch itself was refused, not an entry of it.
             self._takes_bundles = following.step is Step.SPLIT
             self._each(drafts)
         else:
-            self._settle(self._hearing.failed(drafts, Method.BUNDLE, outcome))
+            self._settle(self._reader.failed(drafts, Method.BUNDLE, outcome))
 
     def _single(self, one: Draft) -> None:
         if not self._still_right([one]):
@@ -245,22 +247,22 @@ class Sender:
         for tried in range(policy.MAX_AGAIN + 1):
             outcome = self._write(one)
             following = policy.next_step(method_of(one), outcome, max(tried, one.job.row.attempts))
-            if following.step is not Step.AGAIN:
+            if following.step is not Step.RETRY_NOW:
                 break
-        self._desk.report.sent += 1
-        self._settle(self._hearing.told([one], [outcome]))
+        self._context.report.sent += 1
+        self._settle(self._reader.results([one], [outcome]))
 
     def _write(self, one: Draft) -> Outcome:
         entry = one.entry
         if entry.replaces:
-            return self._desk.client.update(entry.tree, version=entry.version)
+            return self._context.client.update(entry.tree, version=entry.version)
         condition = if_none_exist(entry.name) if entry.conditional and entry.name else None
-        return self._desk.client.create(entry.tree, if_none_exist=condition)
+        return self._context.client.create(entry.tree, if_none_exist=condition)
 
     def _still_right(self, drafts: list[Draft]) -> list[Draft]:
         """Look first where the server cannot make a write conditional."""
         creates = [one.job for one in drafts if not one.entry.replaces and not one.entry.conditional]
-        absent = {job.record_id for job in self._resolver.absent(creates)} if creates else set()
+        absent = {job.record_id for job in self._lookup.absent(creates)} if creates else set()
         skipped = {job.record_id for job in creates} - absent
         return self._as_seen([one for one in drafts if one.job.record_id not in skipped])
 
@@ -269,17 +271,17 @@ class Sender:
         kept = []
         for one in drafts:
             is_blind = one.entry.replaces and one.entry.version is None
-            verdict = self._resolver.catch_up(one.job) if is_blind else None
-            if verdict is None:
+            result = self._lookup.refresh(one.job) if is_blind else None
+            if result is None:
                 kept.append(one)
             else:
-                self._settle([verdict])
+                self._settle([result])
         return kept
 
-    def _settle(self, verdicts: list[Verdict]) -> None:
-        verdicts = [self._second_look.judge(one, self._addresses) for one in verdicts]
-        self._book.settle(verdicts)
-        self._readiness.learn(verdicts)
+    def _settle(self, results: list[PushResult]) -> None:
+        results = [self._second_look.judge(one, self._addresses) for one in results]
+        self._writer.write(results)
+        self._readiness.learn(results)
 
 
 def _kept(groups: list[Group], drafts: list[Draft]) -> list[Group]:

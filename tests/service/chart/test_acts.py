@@ -8,7 +8,7 @@ import pytest
 from fhir_mappings import exact_json
 from fhir_mappings.records import CodeableConcept
 from fhir_mappings.resources import BY_RESOURCE_TYPE
-from service.chart import Chart, Entry
+from service.chart import Chart, RecordVersion
 from service.errors import Conflict, InvalidContent, NotFound, VersionConflict
 from service.store.database import Database
 from service.store.deployment import identifier_system
@@ -17,7 +17,7 @@ from tests.clock import START, Clock
 from tests.databases import connect, contents, links, outbox, patient
 
 
-def record_of(entry: Entry) -> Any:
+def record_of(entry: RecordVersion) -> Any:
     return BY_RESOURCE_TYPE[entry.resource_type].read(entry.tree)
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from service.chart import Chart
 from service.chart.ownership import Origin
-from service.chart.versions import Entry
+from service.chart.versions import RecordVersion
 from service.chart.writes import Change
 from service.errors import Unavailable
 from service.store.database import Database
@@ -16,7 +16,7 @@ from tests.clock import START, Clock
 from tests.databases import connect, links, outbox, patient
 
 
-def touched(chart: Chart, entry: Entry, reason: str) -> Entry:
+def touched(chart: Chart, entry: RecordVersion, reason: str) -> RecordVersion:
     return chart.replace(entry.id, {**entry.tree, "statusReason": reason}, "jo")
 
 

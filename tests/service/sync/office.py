@@ -9,7 +9,7 @@ import requests
 
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
-from service.chart import Chart, Entry
+from service.chart import Chart, RecordVersion
 from service.fhir_client.client import FHIRClient
 from service.store.database import Database
 from service.sync.engine import Sync
@@ -86,7 +86,7 @@ class Office:
         subject = {"reference": f"Patient/{patient or self.patient_id}"}
         return self.chart.create({**tree, "subject": subject}, ACTOR).id
 
-    def change(self, resource_type: str, record_id: str, **members: Any) -> Entry:
+    def change(self, resource_type: str, record_id: str, **members: Any) -> RecordVersion:
         tree = self.here(resource_type, record_id)
         changed = {key: value for key, value in {**tree, **members}.items() if value is not None}
         return self.chart.replace(record_id, changed, ACTOR)

@@ -5,13 +5,13 @@ import os
 import signal
 from pathlib import Path
 
-from service.sync.lease_holder import Presence
+from service.sync.lease_holder import LeaseHolder
 
 FORK = multiprocessing.get_context("fork")
 
 
 def test_who_lives_is_not_gone(tmp_path: Path) -> None:
-    with Presence(tmp_path) as one, Presence(tmp_path) as other:
+    with LeaseHolder(tmp_path) as one, LeaseHolder(tmp_path) as other:
         assert not other.is_gone(one.owner)
         assert not one.is_gone(one.owner)
 
@@ -21,7 +21,7 @@ def test_who_was_killed_is_gone(tmp_path: Path) -> None:
     child = FORK.Process(target=hold, args=(tmp_path, sender))
     child.start()
     owner = receiver.recv()
-    with Presence(tmp_path) as other:
+    with LeaseHolder(tmp_path) as other:
         assert not other.is_gone(owner)
         os.kill(child.pid or 0, signal.SIGKILL)
         child.join()
@@ -31,13 +31,13 @@ def test_who_was_killed_is_gone(tmp_path: Path) -> None:
 
 
 def hold(folder: Path, sender: object) -> None:
-    with Presence(folder) as presence:
-        sender.send(presence.owner)  # type: ignore[attr-defined]
+    with LeaseHolder(folder) as lease_holder:
+        sender.send(lease_holder.owner)  # type: ignore[attr-defined]
         signal.pause()
 
 
 def test_of_another_machine_nothing_is_known(tmp_path: Path) -> None:
-    with Presence(tmp_path) as one:
+    with LeaseHolder(tmp_path) as one:
         name = one.owner.partition(":")[2]
         (tmp_path / "mainstay-left-behind.lease").touch()
         assert not one.is_gone(f"elsewhere:{name}")
@@ -45,6 +45,6 @@ def test_of_another_machine_nothing_is_known(tmp_path: Path) -> None:
 
 
 def test_who_ends_leaves_nothing_behind(tmp_path: Path) -> None:
-    with Presence(tmp_path):
+    with LeaseHolder(tmp_path):
         assert len(list(tmp_path.iterdir())) == 1
     assert list(tmp_path.iterdir()) == []

@@ -38,9 +38,9 @@ OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "
         (CREATE, Answered(201), Step.DONE, None),
         (CREATE, NotSent(Cause.UNREACHABLE, ""), Step.RETRY, Reason.UNREACHABLE),
         (CREATE, NotSent(Cause.NO_TOKEN, ""), Step.RETRY, Reason.NO_TOKEN),
-        (CREATE, Unknown(Cause.TIMEOUT, ""), Step.RESOLVE, Reason.NO_ANSWER),
-        (UPDATE, Unknown(Cause.DROPPED, ""), Step.RESOLVE, Reason.NO_ANSWER),
-        (BUNDLE, Unknown(Cause.NOT_FHIR, ""), Step.RESOLVE, Reason.NOT_FHIR),
+        (CREATE, Unknown(Cause.TIMEOUT, ""), Step.LOOK_UP, Reason.NO_ANSWER),
+        (UPDATE, Unknown(Cause.DROPPED, ""), Step.LOOK_UP, Reason.NO_ANSWER),
+        (BUNDLE, Unknown(Cause.NOT_FHIR, ""), Step.LOOK_UP, Reason.NOT_FHIR),
         (SEARCH, Unknown(Cause.TIMEOUT, ""), Step.RETRY, Reason.NO_ANSWER),
         (SEARCH, Unknown(Cause.FOREIGN_LINK, ""), Step.RETRY, Reason.PAGES_BROKEN),
         (SEARCH, Unknown(Cause.ENDLESS_PAGES, ""), Step.RETRY, Reason.PAGES_BROKEN),
@@ -66,16 +66,16 @@ OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "
         (CREATE, Refused(403), Step.REJECT, Reason.FORBIDDEN),
         (CREATE, Refused(405), Step.REJECT, Reason.NOT_SUPPORTED),
         (CREATE, Refused(413), Step.REJECT, Reason.TOO_LARGE),
-        (CREATE, Refused(409), Step.AGAIN, Reason.BUSY),
+        (CREATE, Refused(409), Step.RETRY_NOW, Reason.BUSY),
         (CREATE, Refused(412), Step.REJECT, Reason.SEVERAL_COPIES_THERE),
         (CREATE, Refused(401), Step.RETRY, Reason.UNAUTHORIZED),
         (CREATE, Refused(429), Step.RETRY, Reason.BUSY),
-        (CREATE, Refused(503), Step.RESOLVE, Reason.BUSY),
+        (CREATE, Refused(503), Step.LOOK_UP, Reason.BUSY),
         (SEARCH, Refused(503), Step.RETRY, Reason.BUSY),
-        (CREATE, Refused(408), Step.RESOLVE, Reason.NO_ANSWER),
-        (CREATE, Refused(500), Step.RESOLVE, Reason.SERVER_ERROR),
-        (CREATE, Refused(502), Step.RESOLVE, Reason.NO_ANSWER),
-        (BUNDLE, Refused(504), Step.RESOLVE, Reason.NO_ANSWER),
+        (CREATE, Refused(408), Step.LOOK_UP, Reason.NO_ANSWER),
+        (CREATE, Refused(500), Step.LOOK_UP, Reason.SERVER_ERROR),
+        (CREATE, Refused(502), Step.LOOK_UP, Reason.NO_ANSWER),
+        (BUNDLE, Refused(504), Step.LOOK_UP, Reason.NO_ANSWER),
         (READ, Refused(500), Step.RETRY, Reason.SERVER_ERROR),
         (CREATE, Refused(302), Step.RETRY, Reason.NOT_FHIR),
         (CREATE, Refused(304), Step.RETRY, Reason.NOT_FHIR),
@@ -84,8 +84,8 @@ OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "
         (CREATE, Refused(407), Step.RETRY, Reason.UNREACHABLE),
         (CREATE, Refused(511), Step.RETRY, Reason.UNREACHABLE),
         (CREATE, Refused(501), Step.REJECT, Reason.NOT_SUPPORTED),
-        (CREATE, Refused(507), Step.RESOLVE, Reason.NO_ANSWER),
-        (CREATE, Refused(522), Step.RESOLVE, Reason.NO_ANSWER),
+        (CREATE, Refused(507), Step.LOOK_UP, Reason.NO_ANSWER),
+        (CREATE, Refused(522), Step.LOOK_UP, Reason.NO_ANSWER),
         (UPDATE, Refused(304), Step.READ_BACK, None),
         (UPDATE, Refused(200, OUTCOME), Step.REJECT, Reason.REFUSED),
         (UPDATE, Refused(403), Step.REJECT, Reason.FORBIDDEN),
@@ -152,11 +152,11 @@ def test_a_write_without_a_sure_answer_is_never_simply_sent_again() -> None:
     unsure += [Refused(status) for status in (408, 500, 502, 503, 504)]
     unsure += [Refused(status) for status in range(504, 600) if status != 511]
     steps = {next_step(method, outcome).step for method in (CREATE, UPDATE, BUNDLE) for outcome in unsure}
-    assert steps == {Step.RESOLVE}
+    assert steps == {Step.LOOK_UP}
 
 
 def test_a_server_error_is_not_tried_forever() -> None:
-    assert next_step(CREATE, Refused(500), MAX_SERVER_ERRORS - 1).step is Step.RESOLVE
+    assert next_step(CREATE, Refused(500), MAX_SERVER_ERRORS - 1).step is Step.LOOK_UP
     assert next_step(CREATE, Refused(500), MAX_SERVER_ERRORS).step is Step.REJECT
 
 

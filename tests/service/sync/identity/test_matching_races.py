@@ -62,8 +62,8 @@ def test_a_persons_word_said_while_somebody_is_looked_at_is_the_last(
     other = there.add()
     office.change("Goal", goal, description={"text": "about whom"})
     ehr.forget()
-    worker, desk = office.sync, office.new_sync()
-    ehr.after = while_looking(lambda: desk.match_patient(office.patient_id, other, "ehr", "registrar"))
+    worker, context = office.sync, office.new_sync()
+    ehr.after = while_looking(lambda: context.match_patient(office.patient_id, other, "ehr", "registrar"))
     worker.push()
     assert ehr.subjects() == {f"Patient/{other}"}
     assert (office.match().server_id, office.match().basis) == (other, "person")

@@ -1,9 +1,9 @@
 """A resource as it is called here and there."""
 
-from service.sync.identity.references import Addresses, named, referred, to_here, to_there
+from service.sync.identity.references import ReferencesThere, named, referred, to_here, to_there
 
 BASE = "https://ehr.test/fhir"
-ADDRESSES = Addresses(
+ADDRESSES = ReferencesThere(
     BASE,
     {"Patient/p-here": "Patient/17", "Goal/g-here": "Goal/42"},
     {("", ("Practitioner", "urn:npi", "9")): "Practitioner/3"},

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from service.fhir_client.outcomes import Answered
-from service.sync.push.in_flight import Flight
+from service.sync.push.in_flight import InFlight
 
 
 def test_the_caller_goes_on_while_the_request_is_on_its_way() -> None:
@@ -15,9 +15,9 @@ def test_the_caller_goes_on_while_the_request_is_on_its_way() -> None:
         assert arrived.wait(10)
         return Answered(200)
 
-    flight = Flight(ask)
+    flight = InFlight(ask)
     arrived.set()
-    assert flight.land() == Answered(200)
+    assert flight.result() == Answered(200)
 
 
 def test_what_asking_raises_reaches_who_waits() -> None:
@@ -25,4 +25,4 @@ def test_what_asking_raises_reaches_who_waits() -> None:
         raise ValueError("a defect")
 
     with pytest.raises(ValueError, match="a defect"):
-        Flight(ask).land()
+        InFlight(ask).result()
