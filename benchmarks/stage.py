@@ -15,6 +15,7 @@ from service.chart import Chart
 from service.config import Config
 from service.store.database import Database
 from service.sync.engine import Sync
+from service.wiring import sync_of
 
 FHIR_JSON = {"Content-Type": "application/fhir+json"}
 SYSTEM = "urn:mainstay:benchmark"
@@ -68,7 +69,7 @@ def stage(base_url: str) -> Iterator[Stage]:
         database = Database(config.database_url)
         database.upgrade()
         chart = Chart(database, _now)
-        sync = Sync.from_config(config, database, chart, _now)
+        sync = sync_of(config, database, chart, _now)
         identifier = str(uuid.uuid4())
         patient = chart.register_patient([(SYSTEM, identifier)], "benchmark")
         there = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": identifier}]}

@@ -12,7 +12,6 @@
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import flask_smorest
@@ -22,7 +21,6 @@ from werkzeug.routing import BaseConverter
 
 from service import logs
 from service.auth import KeySource, TokenVerifier
-from service.chart import Chart, PatientRegister
 from service.config import Config
 from service.metrics import Metrics, queue_gauges
 from service.routes import blueprints, error_handlers, middleware, openapi_parts
@@ -34,11 +32,11 @@ from service.smart import signing_keys
 from service.store.database import Database
 from service.store.readiness import Readiness, look
 from service.sync.engine import Sync
+from service.wiring import Clock, utc_now, wired
 
 __all__ = ["create_app", "prepared", "require_safe_binding"]
 
 VERSION = "0.1.0"
-Clock = Callable[[], datetime]
 
 
 def create_app(
@@ -51,10 +49,7 @@ def create_app(
 ) -> Flask:
     """Return the WSGI app. fetch_keys: returns the JSON Web Key Set at a URL."""
     logs.configure(config.log_level, config.log_format)
-    clock = clock or utc_now
-    database = database or Database(config.database_url)
-    chart = Chart(database, clock)
-    sync = sync if sync is not None else Sync.from_config(config, database, chart, clock)
+    components = wired(config, database=database, clock=clock or utc_now, sync=sync)
     app = Flask("service", template_folder=None, static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=config.max_body_bytes,
@@ -63,18 +58,11 @@ def create_app(
         OPENAPI_VERSION="3.1.0",
     )
     app.url_map.converters["fhir_id"] = FHIRId
-    verifier = _verifier(config, clock, fetch_keys)
-    metrics = Metrics(lambda: queue_gauges(sync))
     app.extensions["mainstay"] = Services(
-        config=config,
-        database=database,
-        readiness=Readiness(lambda: look(database)),
-        chart=chart,
-        register=PatientRegister(database, clock),
-        sync=sync,
-        metrics=metrics,
-        verifier=verifier,
-        clock=clock,
+        **vars(components),
+        readiness=Readiness(lambda: look(components.database)),
+        metrics=Metrics(lambda: queue_gauges(components.sync)),
+        verifier=_verifier(config, components.clock, fetch_keys),
     )
     middleware.install(app)
     error_handlers.install(app)
@@ -88,10 +76,6 @@ def prepared(app: Flask) -> Flask:
     if services.verifier is not None:
         services.verifier.prepare()
     return app
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class FHIRId(BaseConverter):

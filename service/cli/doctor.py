@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from service.chart import Chart, audit
+from service.chart import audit
 from service.cli import terminal
 from service.cli.exits import FOUND, end
-from service.cli.opened import configured, database_of, utc_now
+from service.cli.opened import configured, database_of
 from service.config import Config, ConfigError
 from service.errors import InsufficientStorage, ServiceError
 from service.fhir_client.client import FHIRClient
@@ -24,6 +24,7 @@ from service.store.database import Database
 from service.sync.engine import Sync
 from service.sync.server.connection_rules import DEFAULT
 from service.sync.server.connections import Connection, token_of
+from service.wiring import utc_now, wired
 
 #: So many records are looked at, here and there.
 SAMPLE = 1000
@@ -73,7 +74,7 @@ def examine() -> Iterator[Seen]:
             yield from on_database
             if all(one.to_do is None for one in on_database if one.what == "database"):
                 yield _clock(database, utc_now())
-                sync = Sync.from_config(config, database, Chart(database, utc_now), utc_now)
+                sync = wired(config, database=database).sync
                 yield _ownership(database)
                 yield from _connections(config, sync)
                 yield from _states(sync)

@@ -3,41 +3,23 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from service import logs
-from service.chart import Chart, PatientRegister
 from service.config import Config, ConfigError
 from service.errors import Conflict, Unavailable
 from service.store.database import Database
 from service.store.driver_errors import OUTDATED
-from service.sync.engine import Sync
 from service.sync.server import connections
 from service.sync.server.connection_rules import DEFAULT
+from service.wiring import Components, utc_now, wired
 
 #: Who did it, in the history, when the command line did.
 ACTOR = "command-line"
 
 
-@dataclass(frozen=True)
-class Opened:
-    """config, store, chart, register and sync, put together."""
-
-    config: Config
-    database: Database
-    chart: Chart
-    register: PatientRegister
-    sync: Sync
-
-
 def configured() -> Config:
     """Read the settings. Raises ConfigError."""
     return Config.from_env(os.environ)  # noqa: TID251 - handed to the room that reads it
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @contextmanager
@@ -54,17 +36,15 @@ def database_of(config: Config) -> Iterator[Database]:
 
 
 @contextmanager
-def opened() -> Iterator[Opened]:
+def opened() -> Iterator[Components]:
     """Open the store. Raises Unavailable where its schema is not the one that this version works on."""
     config = configured()
     # A person at a terminal is told by the command itself; only what is wrong is worth a log line.
     logs.configure("WARNING" if config.log_level == "INFO" else config.log_level, config.log_format)
     with database_of(config) as database:
         require_current(database)
-        chart = Chart(database, utc_now)
-        sync = Sync.from_config(config, database, chart, utc_now)
         declare_default(config, database)
-        yield Opened(config, database, chart, PatientRegister(database, utc_now), sync)
+        yield wired(config, database=database)
 
 
 def declare_default(config: Config, database: Database) -> None:

@@ -9,8 +9,9 @@ from fhir_mappings.exact_json import dump
 from fhir_mappings.references import Name
 from service.chart import Chart, Patient
 from service.cli import terminal
-from service.cli.opened import ACTOR, Opened, opened
+from service.cli.opened import ACTOR, opened
 from service.errors import NotFound
+from service.wiring import Components
 
 PAGE = 500
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One line of JSON per row.")
@@ -177,7 +178,7 @@ def row(patient: Patient, as_json: bool) -> dict[str, Any]:
     return {"type": "Patient", "id": patient.id, "identifiers": identifiers, **also}
 
 
-def _tell(store: Opened, patient: Patient, as_json: bool) -> None:
+def _tell(store: Components, patient: Patient, as_json: bool) -> None:
     aside = store.chart.set_aside_count(patient.id)
     more = {"merged_into": patient.merged_into, "set_aside": aside}
     shown = {name: value for name, value in more.items() if value}
@@ -185,7 +186,7 @@ def _tell(store: Opened, patient: Patient, as_json: bool) -> None:
     terminal.told(columns, [row(patient, as_json) | shown], as_json)
 
 
-def _found(store: Opened, who: str) -> Patient:
+def _found(store: Components, who: str) -> Patient:
     """Return a patient by our id or by an identifier. Raises NotFound."""
     found = store.chart.find_patient(*_pair(who)) if "|" in who else store.chart.patient(who)
     if found is None:
@@ -193,7 +194,7 @@ def _found(store: Opened, who: str) -> Patient:
     return found
 
 
-def _only_connection(store: Opened) -> str:
+def _only_connection(store: Components) -> str:
     names = [one.name for one in store.sync.connections()]
     if len(names) != 1:
         raise click.UsageError(f"say which server: --connection, one of {', '.join(names) or 'none yet'}")

@@ -11,7 +11,7 @@ from service import schemas
 from service.cli import terminal
 from service.cli.exits import FOUND, end
 from service.cli.inputs import items
-from service.cli.opened import ACTOR, Opened, opened
+from service.cli.opened import ACTOR, opened
 from service.cli.patient import AS_JSON, PAGE
 from service.cli.translate import FILE
 from service.errors import InvalidInput
@@ -19,6 +19,7 @@ from service.sync.moved_decision import MovedDecision
 from service.sync.report import Report
 from service.sync.states import MISSING, PERSONS, State
 from service.sync.status import Missing
+from service.wiring import Components
 
 CONNECTION = click.option("--connection", help="This server alone, by name.")
 _STATUS = (
@@ -182,7 +183,7 @@ def needs_a_person(report: Report) -> bool:
     return bool(report.problem or report.problems or records or report.unreadable)
 
 
-def _act(act: Callable[[Opened], Report], as_json: bool) -> None:
+def _act(act: Callable[[Components], Report], as_json: bool) -> None:
     with opened() as store:
         report = act(store)
     if as_json:

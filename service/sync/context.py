@@ -21,7 +21,7 @@ from service.sync.server.capabilities import Capabilities
 from service.sync.server.permission import Permission
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunContext:
     """A connection, its client, and all that work on it needs.
 

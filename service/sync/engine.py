@@ -3,13 +3,12 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
 from fhir_mappings.records import Record
 from service.chart import Chart
-from service.config import Config
 from service.errors import NotFound
 from service.fhir_client.client import FHIRClient
 from service.record_types import SYNCED
@@ -18,7 +17,6 @@ from service.sync import conflicts, moved_decision, policy, resolution, set_asid
 from service.sync.conflicts import Conflict
 from service.sync.context import RunContext
 from service.sync.identity import match_history
-from service.sync.identity.identifiers import same_systems
 from service.sync.identity.match_history import PatientMatch
 from service.sync.identity.matching import Matcher, MatchRules
 from service.sync.lease_holder import LeaseHolder
@@ -73,39 +71,6 @@ class Sync:
         self._match_rules = match_rules or MatchRules()
         #: Asked between connections and directions: whether to come to an end.
         self.stopping: Callable[[], bool] = lambda: False
-
-    @classmethod
-    def from_config(
-        cls,
-        config: Config,
-        database: Database,
-        chart: Chart,
-        clock: Callable[[], datetime],
-        *,
-        rng: random.Random | None = None,
-    ) -> "Sync":
-        def client_for(connection: Connection) -> FHIRClient:
-            return FHIRClient(
-                connection.base_url,
-                token=connections.token_in(connection.token_file),
-                timeout_seconds=config.request_timeout_seconds,
-                listing_seconds=config.listing_timeout_seconds,
-            )
-
-        rules = MatchRules(
-            patients_for=timedelta(seconds=config.patient_match_seconds),
-            references_for=timedelta(seconds=config.reference_match_seconds),
-            same_systems=same_systems(config.same_identifier_systems),
-        )
-        return cls(
-            database,
-            chart,
-            client_for,
-            clock,
-            rng,
-            batch_size=config.sync_batch_size,
-            match_rules=rules,
-        )
 
     def push(self, connection: str | None = None) -> Report:
         """Bring there what changed here."""
@@ -290,18 +255,18 @@ class Sync:
         report: Report,
     ) -> RunContext:
         return RunContext(
-            connection.id,
-            connection.name,
-            connection.base_url,
-            client,
-            able,
-            self._database,
-            self._chart,
-            self._clock,
-            self._rng,
-            lease_holder,
-            self._batch_size,
-            self.stopping,
-            self._match_rules,
-            report,
+            connection_id=connection.id,
+            name=connection.name,
+            base_url=connection.base_url,
+            client=client,
+            capabilities=able,
+            database=self._database,
+            chart=self._chart,
+            clock=self._clock,
+            rng=self._rng,
+            lease_holder=lease_holder,
+            batch_size=self._batch_size,
+            stopping=self.stopping,
+            match_rules=self._match_rules,
+            report=report,
         )

@@ -25,6 +25,7 @@ from service.sync.push.lookup import ServerLookup
 from service.sync.push.results import PushResult, Requeue, ResultWriter, after_failure
 from service.sync.push.second_look import SecondLook
 from service.sync.push.sender import Sender
+from service.sync.push.window import Window
 from service.sync.states import Reason, State
 
 #: How many bundles' worth of rows are leased and put in order at once.
@@ -103,11 +104,17 @@ class Push:
         lookup = ServerLookup(self._context, self._writer, self._system)
         jobs = self._certain(jobs, lookup)
         bases = self._bases(jobs)
-        sender = Sender(
-            self._context, self._writer, lookup, self._system, addresses, bases, self._second_look
+        window = Window(
+            context=self._context,
+            writer=self._writer,
+            lookup=lookup,
+            system=self._system,
+            addresses=addresses,
+            bases=bases,
+            second_look=self._second_look,
         )
-        sender.send(_groups(jobs))
-        return sender.waiting
+        Sender(window).send(_groups(jobs))
+        return window.readiness.waiting
 
     def _drop(self, rows: list[leases.Leased], jobs: list[Job], strangers: set[str]) -> None:
         """Take out of the outbox what is not for this server: copies of another server's resources."""

@@ -11,11 +11,11 @@ import requests
 
 from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service.chart import Chart
-from service.cli.opened import utc_now
 from service.cli.seeding import seed
 from service.fhir_client.client import FHIRClient
 from service.fhir_client.outcomes import Answered
 from service.sandbox.server import running
+from service.wiring import utc_now
 from tests.databases import opened
 from tests.service.cli.running import EXAMPLES, ROOT, Ended, mainstay
 from tests.service.store.full import no_larger_files

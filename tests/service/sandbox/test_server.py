@@ -118,7 +118,11 @@ def test_it_listens_only_while_the_block_lasts() -> None:
 
 
 def test_it_serves_in_the_foreground_until_interrupted() -> None:
-    program = "from service.sandbox import serve; serve(ready=lambda url: print(url, flush=True))"
+    # Who runs the tests in the background may have had interrupts ignored.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from service.sandbox import serve; serve(ready=lambda url: print(url, flush=True))"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=os.environ
     )

@@ -5,7 +5,7 @@ import requests
 from flask import Request, Response
 
 from service.config import Config
-from service.sync.engine import Sync
+from service.wiring import wired
 from tests.service.sync.conftest import EHR
 from tests.service.sync.office import ACTOR, Office
 from tests.service.sync.servers import SINGLE, one_value_only, outcome, rewritten
@@ -182,7 +182,7 @@ def test_the_time_for_a_listing_is_a_setting(office: Office, ehr: EHR) -> None:
     ehr.before = at_most_a_page
     for seconds, problems in ((1e-6, ["ehr: pages-broken"]), (60.0, [])):
         config = Config(listing_timeout_seconds=seconds)
-        sync = Sync.from_config(config, office.database, office.chart, office.clock)
+        sync = wired(config, database=office.database, clock=office.clock).sync
         assert sync.pull().problems == problems
     assert len(office.linked()) == 3
 
