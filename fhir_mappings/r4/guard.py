@@ -159,10 +159,12 @@ def _member(owner: str, name: str, field: FieldInfo) -> Member:
     primitive = _PRIMITIVES.get(type_name) or ("xhtml" if type_name == "Xhtml" else None)
     if primitive is None:
         targets = frozenset(_says(field, "enum_reference_types") or ())
-        return Member(type_name, many, targets=None if "Resource" in targets else targets or None)
+        return Member(
+            type_name=type_name, many=many, targets=None if "Resource" in targets else targets or None
+        )
     return Member(
-        primitive,
-        many,
+        type_name=primitive,
+        many=many,
         check=CHECKS["string" if primitive == "xhtml" else primitive],
         codes=_codes(owner, name, field) if primitive == "code" else None,
         # An element's own id is a plain member of the JSON, and XHTML has no extensions.
@@ -208,5 +210,5 @@ def _choices(
     for stem, names in groups.items():
         if f"{stem}Dosage" in names:
             names.add(f"{stem}Meta")
-            members.setdefault(f"{stem}Meta", Member("Meta", many=False))
+            members.setdefault(f"{stem}Meta", Member(type_name="Meta", many=False))
     return tuple((stem, frozenset(names), stem in required) for stem, names in groups.items())

@@ -123,7 +123,7 @@ def history(session: Session, patient_id: str) -> list[PatientChange]:
     get(session, patient_id)
     table = tables.PatientChange
     rows = session.scalars(select(table).where(table.patient_id == patient_id).order_by(table.number.desc()))
-    return [PatientChange(row.action, _shown(row), row.actor, row.at) for row in rows]
+    return [PatientChange(action=row.action, detail=_shown(row), actor=row.actor, at=row.at) for row in rows]
 
 
 def _shown(row: tables.PatientChange) -> dict[str, Any]:
@@ -255,4 +255,9 @@ def _patients(session: Session, rows: Sequence[tables.Patient]) -> list[Patient]
     ).all()
     for patient_id, system, value in pairs:
         named[patient_id].append((system, value))
-    return [Patient(row.id, tuple(named[row.id]), row.created_at, row.merged_into) for row in rows]
+    return [
+        Patient(
+            row.id, identifiers=tuple(named[row.id]), created_at=row.created_at, merged_into=row.merged_into
+        )
+        for row in rows
+    ]

@@ -1,6 +1,6 @@
 """What the chart answers with: a record in one version, a patient, a page of either."""
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -12,7 +12,7 @@ from service.store import tables
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecordVersion:
     """One version of one record. actor and action tell who made this version, by which act."""
 
@@ -40,12 +40,13 @@ class Patient:
     """
 
     id: str
+    _: KW_ONLY
     identifiers: tuple[tuple[str, str], ...] = field(repr=False)
     created_at: datetime
     merged_into: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PatientChange:
     """One line of a patient's history. detail: the identifiers and the patients that it was about."""
 
@@ -67,13 +68,13 @@ class Page(Generic[T]):
 def version_of(record: tables.Record, version: tables.Version) -> RecordVersion:
     """Return a version of a record; ``record`` itself says only what never changes."""
     return RecordVersion(
-        record.id,
-        record.resource_type,
-        record.patient_id,
-        version.version,
-        version.status,
-        version.tree,
-        version.at,
-        version.actor,
-        version.action,
+        id=record.id,
+        resource_type=record.resource_type,
+        patient_id=record.patient_id,
+        version=version.version,
+        status=version.status,
+        text=version.tree,
+        updated_at=version.at,
+        actor=version.actor,
+        action=version.action,
     )

@@ -122,13 +122,13 @@ def _versioned(
     by = {"actor": change.actor, "action": change.action, "at": change.at}
     connection.execute(_INSERT_VERSION, {"record_id": tree["id"], **version, **by})
     return RecordVersion(
-        tree["id"],
-        tree["resourceType"],
-        patient_id,
-        columns["version"],
-        columns["status"],
-        columns["tree"],
-        change.at,
-        change.actor,
-        change.action,
+        id=tree["id"],
+        resource_type=tree["resourceType"],
+        patient_id=patient_id,
+        version=columns["version"],
+        status=columns["status"],
+        text=columns["tree"],
+        updated_at=change.at,
+        actor=change.actor,
+        action=change.action,
     )

@@ -14,7 +14,7 @@ from service.errors import ServiceError, to_operation_outcome
 OUTCOME = "OperationOutcome"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Translated:
     """What one value became; with findings it is an OperationOutcome in its place.
 
@@ -38,7 +38,7 @@ def translated(item: Item, to: str | None, original: Item | None = None) -> Tran
     if item.tree is None:
         return _refused(item, item.findings)
     if item.tree.get("resourceType") == OUTCOME:
-        return Translated(item.tree, OUTCOME, _text(item, "id"))
+        return Translated(tree=item.tree, resource_type=OUTCOME, id=_text(item, "id"))
     try:
         return _translated(item, item.tree, to, original)
     except (MappingError, InvalidResource, ServiceError) as error:
@@ -73,15 +73,21 @@ def _translated(item: Item, tree: Tree, to: str | None, original: Item | None) -
             raise MappingError("resourceType", "is FHIR already; --onto goes with records")
         mapping = checked_resource(tree)
         out = tree if to == "fhir" else schemas.dump(mapping.read(tree))
-        return Translated(out, mapping.resource_type, _text(item, "id"), mapping.loss(tree))
+        return Translated(
+            tree=out, resource_type=mapping.resource_type, id=_text(item, "id"), loss=mapping.loss(tree)
+        )
     record = schemas.load(tree)
     mapping = BY_RECORD_TYPE[type(record).__name__]
     resource = mapping.write(record, _onto(mapping, record, original))
     if original is None or resource is not original.tree:
         r4.require(resource)
     if to == "records":
-        return Translated(schemas.dump(record), mapping.resource_type, _text(item, "id"))
-    return Translated(resource, mapping.resource_type, _text(item, "id"), mapping.loss(resource))
+        return Translated(
+            tree=schemas.dump(record), resource_type=mapping.resource_type, id=_text(item, "id")
+        )
+    return Translated(
+        tree=resource, resource_type=mapping.resource_type, id=_text(item, "id"), loss=mapping.loss(resource)
+    )
 
 
 def _onto(mapping: Any, record: Any, original: Item | None) -> Tree | None:
@@ -108,7 +114,9 @@ def _onto(mapping: Any, record: Any, original: Item | None) -> Tree | None:
 def _refused(item: Item, findings: list[Finding]) -> Translated:
     mapping = BY_RECORD_TYPE.get(_text(item, "type") or "")
     type_ = mapping.resource_type if mapping else _text(item, "resourceType")
-    return Translated(to_operation_outcome(findings), type_, _text(item, "id"), findings=findings)
+    return Translated(
+        tree=to_operation_outcome(findings), resource_type=type_, id=_text(item, "id"), findings=findings
+    )
 
 
 def _text(item: Item, name: str) -> str | None:

@@ -60,7 +60,7 @@ def outcome_of(entry: Any) -> Outcome:
     if body and address is None:
         address = Address(body["resourceType"], body["id"])
     version = version_of(body) or version_in(response.get("etag")) or (address.version if address else None)
-    return Answered(status, body, version, address)
+    return Answered(status, body=body, version=version, address=address)
 
 
 def _tree(value: Any) -> Tree | None:

@@ -237,7 +237,9 @@ def _together(pages: Iterator[Found | Failure], *, newest_first: bool = False) -
                 resources[key] = one
         deleted |= page.deleted
         unreadable += page.unreadable
-    return Found(list(resources.values()), server_time, frozenset(deleted), unreadable)
+    return Found(
+        list(resources.values()), server_time=server_time, deleted=frozenset(deleted), unreadable=unreadable
+    )
 
 
 def _only(resource_type: str, outcome: Outcome) -> Outcome:
@@ -259,7 +261,7 @@ def _written(resource_type: str, outcome: Outcome, address: Address | None = Non
         return outcome
     body = outcome.body
     if names_error(body) and outcome.version is None and outcome.address is None:
-        return Refused(outcome.status, body)
+        return Refused(outcome.status, outcome=body)
     shown = is_addressed(body) and body is not None and body["resourceType"] == resource_type
     if address is None and outcome.address and outcome.address.resource_type == resource_type:
         address = outcome.address

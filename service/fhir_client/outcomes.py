@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -52,6 +52,7 @@ class Refused:
     """
 
     status: int
+    _: KW_ONLY
     outcome: Tree | None = None
     retry_after: str | None = None
     address: "Address | None" = None
@@ -78,6 +79,7 @@ class Answered:
     """The server did what was asked. body: None where the answer was empty."""
 
     status: int
+    _: KW_ONLY
     body: Tree | None = None
     version: str | None = None
     address: Address | None = None
@@ -93,6 +95,7 @@ class Found:
     """
 
     resources: list[Tree]
+    _: KW_ONLY
     server_time: datetime | None = None
     deleted: frozenset[Address] = frozenset()
     unreadable: int = 0
@@ -115,14 +118,22 @@ def answered(status: int, headers: Mapping[str, str], body: Tree | None) -> Answ
     """Return an answer with what its headers say."""
     address = address_in(headers.get("Location") or headers.get("Content-Location"))
     version = version_in(headers.get("ETag")) or version_of(body) or (address.version if address else None)
-    return Answered(status, body, version, address, moment_in(headers.get("Date")))
+    return Answered(
+        status, body=body, version=version, address=address, server_time=moment_in(headers.get("Date"))
+    )
 
 
 def refused(status: int, headers: Mapping[str, str], body: Tree | None) -> Refused:
     """Return a refusal; only an OperationOutcome is worth keeping of its body."""
     outcome = body if body is not None and body.get("resourceType") == "OperationOutcome" else None
     location = headers.get("Location") if 300 <= status < 400 else None
-    return Refused(status, outcome, headers.get("Retry-After"), address_in(location), location)
+    return Refused(
+        status,
+        outcome=outcome,
+        retry_after=headers.get("Retry-After"),
+        address=address_in(location),
+        location=location,
+    )
 
 
 def address_in(location: Any) -> Address | None:

@@ -28,10 +28,10 @@ def page_of(outcome: Outcome) -> Found | Failure:
     entries = _entries(bundle)
     return Found(
         [entry["resource"] for entry in entries if is_addressed(_member(entry, "resource"))],
-        _earliest(outcome.server_time, bundle),
-        frozenset(address for entry in entries if (address := _deletion(entry))),
-        sum(_is_unreadable(entry) for entry in entries),
-        _next_link(bundle),
+        server_time=_earliest(outcome.server_time, bundle),
+        deleted=frozenset(address for entry in entries if (address := _deletion(entry))),
+        unreadable=sum(_is_unreadable(entry) for entry in entries),
+        next_url=_next_link(bundle),
     )
 
 

@@ -51,4 +51,9 @@ def _key(tree: Tree) -> Key | None:
     # A token for another patient is somebody else: an answer holds a record.
     asking = f"{principal().actor} {principal().patient or ''}"
     route = request.url_rule.rule if request.url_rule else ""
-    return Key(asking, route, given, sha256(exact_json.dump(tree).encode()).hexdigest())
+    return Key(
+        principal=asking,
+        route=route,
+        key=given,
+        request_hash=sha256(exact_json.dump(tree).encode()).hexdigest(),
+    )

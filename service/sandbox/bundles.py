@@ -18,7 +18,7 @@ _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3}
 Get = Callable[[str], Tree]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One request of a bundle, understood."""
 
@@ -163,16 +163,16 @@ def understand(position: int, item: Any) -> Entry:
     if method != "GET":
         require_known_type(resource_type)
     return Entry(
-        position,
-        method,
-        resource_type,
-        resource_id or None,
-        criteria,
-        url,
-        item.get("fullUrl"),
-        item.get("resource"),
-        request.get("ifMatch"),
-        request.get("ifNoneExist"),
+        position=position,
+        method=method,
+        resource_type=resource_type,
+        id=resource_id or None,
+        criteria=criteria,
+        url=url,
+        full_url=item.get("fullUrl"),
+        tree=item.get("resource"),
+        if_match=request.get("ifMatch"),
+        if_none_exist=request.get("ifNoneExist"),
     )
 
 

@@ -12,7 +12,7 @@ from service.sandbox.outcomes import FHIRError
 from service.sandbox.store import Store, Version
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """What one search or history found, kept for those who come back for the next page."""
 
@@ -36,7 +36,14 @@ class Listings:
     def first_page(
         self, base: str, kind: str, versions: Sequence[Version], count: int, total: int | None, self_url: str
     ) -> Tree:
-        listing = Listing(kind, tuple(versions), count, total, self_url, self._store.now())
+        listing = Listing(
+            kind=kind,
+            versions=tuple(versions),
+            count=count,
+            total=total,
+            self_url=self_url,
+            opened_at=self._store.now(),
+        )
         token = secrets.token_hex(16)
         if len(versions) > count:
             with self._lock:

@@ -14,7 +14,7 @@ Clock = Callable[[], datetime]
 Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """One version of one resource; a deletion is a version without a tree."""
 
@@ -144,7 +144,15 @@ class Store:
         latest = self.latest(*key)
         number = latest.number + 1 if latest is not None else 1
         now = self.now()
-        return Version(*key, number, now, next(self._orders), method, make(number, now))
+        return Version(
+            resource_type=key[0],
+            id=key[1],
+            number=number,
+            at=now,
+            order=next(self._orders),
+            method=method,
+            tree=make(number, now),
+        )
 
 
 def _identifier_values(tree: Tree | None) -> Iterator[str]:

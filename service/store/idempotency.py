@@ -27,7 +27,7 @@ KEPT = timedelta(days=7)
 _AT_ONCE = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Key:
     """Who asked for what under which key. request_hash: of everything that the request says."""
 

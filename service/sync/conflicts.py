@@ -16,7 +16,7 @@ from service.store.tables import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Conflict:
     """A record changed on both sides; base, here and there are trees in our own words."""
 
@@ -70,18 +70,18 @@ def _conflicts() -> Select[*tuple[Any, ...]]:
 
 def _conflict(row: ConflictRow, resource_type: str, connection: str) -> Conflict:
     return Conflict(
-        row.id,
-        row.record_id,
-        resource_type,
-        connection,
-        row.here_version,
-        row.server_version,
-        exact_json.parse(row.paths),
-        row.opened_at,
-        row.resolved_at,
-        row.resolution,
-        row.resolved_by,
-        exact_json.parse(row.base) if row.base else None,
-        exact_json.parse(row.here),
-        exact_json.parse(row.there),
+        id=row.id,
+        record_id=row.record_id,
+        resource_type=resource_type,
+        connection=connection,
+        here_version=row.here_version,
+        server_version=row.server_version,
+        paths=exact_json.parse(row.paths),
+        opened_at=row.opened_at,
+        resolved_at=row.resolved_at,
+        resolution=row.resolution,
+        resolved_by=row.resolved_by,
+        base=exact_json.parse(row.base) if row.base else None,
+        here=exact_json.parse(row.here),
+        there=exact_json.parse(row.there),
     )

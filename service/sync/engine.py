@@ -35,7 +35,7 @@ from service.sync.status import Missing, Status, Summary
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """What a connection answers when asked. problem, next_step: why it cannot be used as it is."""
 
@@ -217,9 +217,17 @@ class Sync:
         able = connections.ask(self._database, one, self._client_for(one), self._clock)
         if not isinstance(able, Capabilities):
             reason = policy.next_step(Method.CAPABILITIES, able).reason or Reason.NOT_FHIR
-            return Check(name, one.base_url, reason, NEXT_STEPS[reason])
+            return Check(name=name, base_url=one.base_url, problem=reason, next_step=NEXT_STEPS[reason])
         writable = tuple(kind for kind in SYNCED if able.of(kind).can_create)
-        return Check(name, one.base_url, None, None, able.has_transaction, able.has_batch, writable)
+        return Check(
+            name=name,
+            base_url=one.base_url,
+            problem=None,
+            next_step=None,
+            transaction=able.has_transaction,
+            batch=able.has_batch,
+            writable=writable,
+        )
 
     def _all(self, name: str | None, directions: tuple[Direction, ...]) -> Report:
         with self._database.read() as session:

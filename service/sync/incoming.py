@@ -27,7 +27,7 @@ from service.sync.states import Reason, State
 FIRST = {None, "0", "1"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LocalRecord:
     """A record of ours as it stands in the database at this moment."""
 
@@ -214,7 +214,13 @@ def lock_current(session: Session, record_id: str) -> LocalRecord:
     """Return a record as it is now."""
     record = session.get_one(Record, record_id, populate_existing=True)
     tree = exact_json.parse(record.tree)
-    return LocalRecord(record.id, record.resource_type, record.patient_id, record.version, tree)
+    return LocalRecord(
+        record_id=record.id,
+        resource_type=record.resource_type,
+        patient_id=record.patient_id,
+        version=record.version,
+        tree=tree,
+    )
 
 
 def open_conflict(session: Session, record_id: str, connection_id: str) -> ConflictRow | None:

@@ -88,7 +88,13 @@ def _hand_over(
         raise Conflict("It is this patient's there by now: let a sync run take it in")
     _require_in_step_elsewhere(session, copy)
     body = exact_json.parse(copy.body)
-    whose = LocalRecord(ours.record_id, ours.resource_type, patient_id, ours.version, ours.tree)
+    whose = LocalRecord(
+        record_id=ours.record_id,
+        resource_type=ours.resource_type,
+        patient_id=patient_id,
+        version=ours.version,
+        tree=ours.tree,
+    )
     tree = copy_here(session, copy.connection_id, whose, body)
     entry = chart.hand_over(
         session, ours.record_id, tree, patient_id, actor, except_connection=copy.connection_id

@@ -1,7 +1,7 @@
 """What follows from what came of a request: pure policy, one table of method and outcome."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from enum import StrEnum, auto
 
@@ -43,6 +43,7 @@ class Next:
     """
 
     step: Step
+    _: KW_ONLY
     reason: Reason | None = None
     pause: bool = False
     unless_fhir: bool = False
@@ -100,25 +101,25 @@ def next_step(method: Method, outcome: Outcome, attempts: int = 0) -> Next:
     if isinstance(outcome, Answered):
         return Next(Step.DONE)
     if isinstance(outcome, NotSent):
-        return Next(Step.RETRY, _CAUSES[outcome.cause], pause=True)
+        return Next(Step.RETRY, reason=_CAUSES[outcome.cause], pause=True)
     if isinstance(outcome, Unknown):
         step = Step.LOOK_UP if method in _WRITES else Step.RETRY
-        return Next(step, _CAUSES[outcome.cause], pause=outcome.cause in _CAUSES_EVERYWHERE)
+        return Next(step, reason=_CAUSES[outcome.cause], pause=outcome.cause in _CAUSES_EVERYWHERE)
     if method is Method.CREATE and outcome.status == 409 and attempts < MAX_AGAIN:
-        return Next(Step.RETRY_NOW, Reason.BUSY)
+        return Next(Step.RETRY_NOW, reason=Reason.BUSY)
     return _of_the_connection(method, outcome.status, attempts) or _AFTER_REFUSAL[method](outcome)
 
 
 def _of_the_connection(method: Method, status: int, attempts: int) -> Next | None:
     """Say what follows from a refusal that is not about what was asked; None if it is."""
     if status == 401:
-        return Next(Step.RETRY, Reason.UNAUTHORIZED, pause=True)
+        return Next(Step.RETRY, reason=Reason.UNAUTHORIZED, pause=True)
     if status in _ON_THE_WAY:
-        return Next(Step.RETRY, Reason.UNREACHABLE, pause=True)
+        return Next(Step.RETRY, reason=Reason.UNREACHABLE, pause=True)
     if status in {425, 429, 503}:
         # 503 comes from proxies too, which may have passed the request on.
         unsure = status == 503 and method in _WRITES
-        return Next(Step.LOOK_UP if unsure else Step.RETRY, Reason.BUSY, pause=True)
+        return Next(Step.LOOK_UP if unsure else Step.RETRY, reason=Reason.BUSY, pause=True)
     if status == 408 or (status >= 500 and status != 501):
         return _after_server_error(method, status, attempts)
     return None
@@ -127,15 +128,15 @@ def _of_the_connection(method: Method, status: int, attempts: int) -> Next | Non
 def _after_server_error(method: Method, status: int, attempts: int) -> Next:
     reason = Reason.SERVER_ERROR if status == 500 else Reason.NO_ANSWER
     if method not in _WRITES:
-        return Next(Step.RETRY, reason)
+        return Next(Step.RETRY, reason=reason)
     if status == 500 and attempts >= MAX_SERVER_ERRORS:
-        return Next(Step.REJECT, reason)
-    return Next(Step.LOOK_UP, reason)
+        return Next(Step.REJECT, reason=reason)
+    return Next(Step.LOOK_UP, reason=reason)
 
 
 def _after_refused_capabilities(outcome: Refused) -> Next:
     reason = Reason.FORBIDDEN if outcome.status == 403 else Reason.NOT_FHIR
-    return Next(Step.RETRY, reason, pause=True)
+    return Next(Step.RETRY, reason=reason, pause=True)
 
 
 def _after_refused_read(outcome: Refused) -> Next:
@@ -144,12 +145,12 @@ def _after_refused_read(outcome: Refused) -> Next:
 
 def _after_refused_search(outcome: Refused) -> Next:
     # No fault of a record's; not even 404 or 410, which say nothing of a single one here.
-    return _not_fhir(outcome) or Next(Step.RETRY, Reason.LOOKUP_REFUSED)
+    return _not_fhir(outcome) or Next(Step.RETRY, reason=Reason.LOOKUP_REFUSED)
 
 
 def _after_refused_create(outcome: Refused) -> Next:
     if outcome.status == 412:
-        return Next(Step.REJECT, Reason.SEVERAL_COPIES_THERE)
+        return Next(Step.REJECT, reason=Reason.SEVERAL_COPIES_THERE)
     return _not_fhir(outcome) or _rejected(outcome)
 
 
@@ -158,20 +159,20 @@ def _after_refused_update(outcome: Refused) -> Next:
         return Next(Step.READ_BACK)
     # Which of the two a stale If-Match brings depends on the server; Oracle and HAPI say 409.
     if outcome.status in {409, 412}:
-        return Next(Step.MERGE, Reason.CHANGED_ON_BOTH_SIDES)
+        return Next(Step.MERGE, reason=Reason.CHANGED_ON_BOTH_SIDES)
     return _not_there(outcome) or _rejected(outcome)
 
 
 def _after_refused_bundle(outcome: Refused) -> Next:
     # A bundle that is refused says nothing of any single record in it.
     if _not_fhir(outcome) or outcome.status in _NO_BUNDLES:
-        return Next(Step.ONE_BY_ONE, Reason.NOT_SUPPORTED)
-    return Next(Step.SPLIT, _rejected(outcome).reason)
+        return Next(Step.ONE_BY_ONE, reason=Reason.NOT_SUPPORTED)
+    return Next(Step.SPLIT, reason=_rejected(outcome).reason)
 
 
 def _not_there(outcome: Refused) -> Next | None:
     if outcome.status == 410 or (outcome.status == 404 and outcome.is_fhir):
-        return Next(Step.GONE, Reason.GONE_THERE)
+        return Next(Step.GONE, reason=Reason.GONE_THERE)
     return _not_fhir(outcome)
 
 
@@ -182,12 +183,12 @@ def _not_fhir(outcome: Refused) -> Next | None:
     without one: then the address tells whether the connection or the one record is meant.
     """
     if 300 <= outcome.status < 400 or (outcome.status == 404 and not outcome.is_fhir):
-        return Next(Step.RETRY, Reason.NOT_FHIR, pause=True, unless_fhir=True)
+        return Next(Step.RETRY, reason=Reason.NOT_FHIR, pause=True, unless_fhir=True)
     return None
 
 
 def _rejected(outcome: Refused) -> Next:
-    return Next(Step.REJECT, _REJECTIONS.get(outcome.status, Reason.REFUSED))
+    return Next(Step.REJECT, reason=_REJECTIONS.get(outcome.status, Reason.REFUSED))
 
 
 _AFTER_REFUSAL = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Report:
     """Counts of records, all but unreadable: of entries there that cannot be told to be a resource.
 

@@ -19,7 +19,7 @@ from service.store.tables import (
 from service.sync.identity import match_rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Moved:
     """A record's copy that is another patient's there by now; what it says is shown to nobody.
 
@@ -37,7 +37,7 @@ class Moved:
     found_at: datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Invalid:
     """A resource of a server that is not valid R4, kept as it came."""
 
@@ -55,14 +55,14 @@ def moved(session: Session, connection: str | None) -> list[Moved]:
     first = aliased(Version)
     query = (
         select(
-            Record.id,
+            Record.id.label("record_id"),
             Record.resource_type,
             Record.patient_id,
-            Connection.name,
+            Connection.name.label("connection"),
             Link.server_id,
             MovedCopy.there,
-            there.patient_id,
-            first.action == "pull",
+            there.patient_id.label("patient_there"),
+            (first.action == "pull").label("was_born_there"),
             MovedCopy.found_at,
         )
         .join(MovedCopy, MovedCopy.record_id == Record.id)
@@ -80,7 +80,7 @@ def moved(session: Session, connection: str | None) -> list[Moved]:
     )
     if connection:
         query = query.where(Connection.name == connection)
-    return [Moved(*row) for row in session.execute(query)]
+    return [Moved(**row) for row in session.execute(query).mappings()]
 
 
 def invalid(session: Session, connection: str | None) -> list[Invalid]:
@@ -93,12 +93,12 @@ def invalid(session: Session, connection: str | None) -> list[Invalid]:
     order = (Connection.name, InvalidResource.resource_type, InvalidResource.server_id)
     return [
         Invalid(
-            name,
-            row.resource_type,
-            row.server_id,
-            row.server_version,
-            exact_json.parse(row.findings),
-            row.seen_at,
+            connection=name,
+            resource_type=row.resource_type,
+            server_id=row.server_id,
+            server_version=row.server_version,
+            findings=exact_json.parse(row.findings),
+            seen_at=row.seen_at,
         )
         for row, name in session.execute(query.order_by(*order))
     ]

@@ -1,11 +1,11 @@
 """How everything stands with every server, as people and programs ask for it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, case, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
@@ -30,7 +30,7 @@ class Sought:
     value: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Missing:
     """Somebody or something that was looked for in vain, by these identifiers, for so many records."""
 
@@ -40,7 +40,7 @@ class Missing:
     records: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """How one record stands with one connection. outcome: the server's OperationOutcome."""
 
@@ -91,20 +91,20 @@ def statuses(
     """Return one page of states, and where the next one begins."""
     query = _standing(
         select(
-            Record.id,
+            Record.id.label("record_id"),
             Record.resource_type,
             Record.patient_id,
-            Connection.name,
+            Connection.name.label("connection"),
             Link.server_id,
             Link.server_version,
-            _STATE,
+            _STATE.label("state"),
             Link.reason,
             Link.outcome,
             Link.next_step,
             Link.sought,
             OutboxRow.attempts,
             OutboxRow.next_attempt_at,
-            func.coalesce(Link.updated_at, OutboxRow.enqueued_at),
+            func.coalesce(Link.updated_at, OutboxRow.enqueued_at).label("updated_at"),
         )
     )
     conditions: Iterable[Any] = (
@@ -115,16 +115,18 @@ def statuses(
         _beyond(after) if after else None,
     )
     query = query.where(*[one for one in conditions if one is not None])
-    rows = session.execute(query.order_by(Record.id, Connection.name).limit(limit + 1)).all()
-    page = [_status(*row) for row in rows[:limit]]
+    rows = session.execute(query.order_by(Record.id, Connection.name).limit(limit + 1)).mappings().all()
+    page = [_status(row) for row in rows[:limit]]
     more = len(rows) > limit
     return page, f"{page[-1].record_id},{page[-1].connection}" if more else None
 
 
-def _status(*columns: Any) -> Status:
-    status = Status(*columns)
-    outcome = exact_json.parse(columns[8]) if columns[8] else None
-    return replace(status, outcome=outcome, sought=_sought(columns[10]))
+def _status(row: RowMapping) -> Status:
+    parsed = {
+        "outcome": exact_json.parse(row["outcome"]) if row["outcome"] else None,
+        "sought": _sought(row["sought"]),
+    }
+    return Status(**{**row, **parsed})
 
 
 def _sought(text: str | None) -> list[Sought]:
@@ -157,7 +159,10 @@ def missing(session: Session, connection: str | None) -> list[Missing]:
     if connection:
         query = query.where(Connection.name == connection)
     rows = session.execute(query).all()
-    return [Missing(name, str(reason), _sought(sought), count) for name, reason, sought, count in rows]
+    return [
+        Missing(connection=name, reason=str(reason), sought=_sought(sought), records=count)
+        for name, reason, sought, count in rows
+    ]
 
 
 def _standing(query: AnySelect) -> AnySelect:

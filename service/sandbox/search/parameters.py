@@ -16,7 +16,7 @@ _MODIFIERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """A search parameter: its kind, and the elements (dotted paths) that it looks at."""
 
@@ -218,8 +218,8 @@ def _parameter(line: str) -> Parameter | None:
         return None
     name, kind, paths = line.split()
     if kind == "patient":
-        return Parameter(name, "reference", tuple(paths.split(",")), target="Patient")
-    return Parameter(name, kind, tuple(paths.split(",")))
+        return Parameter(name=name, kind="reference", paths=tuple(paths.split(",")), target="Patient")
+    return Parameter(name=name, kind=kind, paths=tuple(paths.split(",")))
 
 
 @cache

@@ -16,7 +16,7 @@ MAX_COUNT = 1000
 Pairs = list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
     """One parameter of a query: all of them must hold, any of the values will do."""
 
@@ -29,7 +29,7 @@ class Criterion:
         return (self.modifier == "not") != self.test(self.parameter.elements(version))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A search, understood."""
 
@@ -49,12 +49,12 @@ def parse(resource_type: str, pairs: Pairs) -> Query:
         if name not in RESULT_PARAMETERS and value.strip()
     ]
     return Query(
-        resource_type,
-        tuple(criteria),
-        tuple(_sort(resource_type, shape.get("_sort", ""))),
-        count_of(shape),
-        shape.get("_total") == "accurate",
-        shape.get("_summary") == "count" or shape.get("_count") == "0",
+        resource_type=resource_type,
+        criteria=tuple(criteria),
+        sort=tuple(_sort(resource_type, shape.get("_sort", ""))),
+        count=count_of(shape),
+        exact_total=shape.get("_total") == "accurate",
+        only_total=shape.get("_summary") == "count" or shape.get("_count") == "0",
     )
 
 
@@ -81,7 +81,7 @@ def _criterion(resource_type: str, name: str, value: str) -> Criterion:
         values = tuple(text.removeprefix(f"{resource_type}/") for text in values)
     # Made here, so that a malformed date is refused even where nothing is there to compare it with.
     test = MATCHERS[parameter.kind](values, modifier or None)
-    return Criterion(parameter, modifier or None, values, test)
+    return Criterion(parameter=parameter, modifier=modifier or None, values=values, test=test)
 
 
 def _sort(resource_type: str, text: str) -> Iterable[tuple[Parameter, bool]]:

@@ -1,7 +1,7 @@
 """How records stand with one server: the rows that say so, read and written many at a time."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,7 @@ class LinkState:
     """
 
     state: State = State.PENDING
+    _: KW_ONLY
     server_id: str | None = None
     server_version: str | None = None
     body: str | None = None
@@ -46,7 +47,7 @@ class LinkState:
         return tree
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """A record as it is now, to be brought to one server."""
 
@@ -88,12 +89,12 @@ def jobs(session: Session, connection_id: str, rows: Iterable[Leased]) -> list[J
             )
         ):
             found[record.id] = Job(
-                by_id[record.id],
-                record.resource_type,
-                record.patient_id,
-                record.version,
-                exact_json.parse(record.tree),
-                links.get(record.id, LinkState()),
+                row=by_id[record.id],
+                resource_type=record.resource_type,
+                patient_id=record.patient_id,
+                version=record.version,
+                tree=exact_json.parse(record.tree),
+                known=links.get(record.id, LinkState()),
             )
     return [found[record_id] for record_id in by_id if record_id in found]
 
@@ -111,7 +112,17 @@ def known(session: Session, connection_id: str, record_ids: Collection[str]) -> 
             Link.reason,
         ).where(Link.connection_id == connection_id, Link.record_id.in_(record_ids))
     )
-    return {row[0]: LinkState(State(row[1]), *row[2:]) for row in rows}
+    return {
+        row.record_id: LinkState(
+            State(row.state),
+            server_id=row.server_id,
+            server_version=row.server_version,
+            body=row.body,
+            synced_version=row.synced_version,
+            reason=row.reason,
+        )
+        for row in rows
+    }
 
 
 def _taken_back(
@@ -199,7 +210,7 @@ def places(
                 named.system,
                 named.value,
             )
-    return ReferencesHere(base_url, here, logical, f"Patient/{patient_id}")
+    return ReferencesHere(base_url, here=here, logical=logical, patient=f"Patient/{patient_id}")
 
 
 def trees_of(session: Session, versions: Collection[tuple[str, int]]) -> dict[str, Tree]:

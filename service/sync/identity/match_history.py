@@ -14,7 +14,7 @@ from service.store.tables import (
 from service.sync.states import NEXT_STEPS, Reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MatchEvent:
     """One line of the history of a match."""
 
@@ -26,7 +26,7 @@ class MatchEvent:
     at: datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PatientMatch:
     """Which Patient there a patient is on one connection, or why none; newest line of the history first."""
 
@@ -50,14 +50,14 @@ def matches(session: Session, patient_id: str) -> list[PatientMatch]:
     )
     return [
         PatientMatch(
-            name,
-            row.server_id,
-            row.state,
-            row.reason,
-            NEXT_STEPS[Reason(row.reason)] if row.reason else None,
-            row.basis,
-            row.checked_at,
-            _match_history(session, patient_id, row.connection_id),
+            connection=name,
+            server_id=row.server_id,
+            state=row.state,
+            reason=row.reason,
+            next_step=NEXT_STEPS[Reason(row.reason)] if row.reason else None,
+            basis=row.basis,
+            checked_at=row.checked_at,
+            history=_match_history(session, patient_id, row.connection_id),
         )
         for row, name in rows.all()
     ]
@@ -70,4 +70,14 @@ def _match_history(session: Session, patient_id: str, connection_id: str) -> lis
         .where(table.patient_id == patient_id, table.connection_id == connection_id)
         .order_by(table.number.desc())
     )
-    return [MatchEvent(row.server_id, row.state, row.reason, row.basis, row.actor, row.at) for row in rows]
+    return [
+        MatchEvent(
+            server_id=row.server_id,
+            state=row.state,
+            reason=row.reason,
+            basis=row.basis,
+            actor=row.actor,
+            at=row.at,
+        )
+        for row in rows
+    ]

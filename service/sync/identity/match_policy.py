@@ -7,7 +7,7 @@ one, or a person here does. Where no row says otherwise, nothing is written and 
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -39,6 +39,7 @@ class PatientThere:
     """A Patient as the server shows it. replaced_by: its successor's id; empty where that cannot be told."""
 
     server_id: str
+    _: KW_ONLY
     names: tuple[Name, ...] = ()
     is_active: bool = True
     replaced_by: str | None = None
@@ -74,6 +75,7 @@ class Claim:
     """
 
     names: tuple[Name, ...]
+    _: KW_ONLY
     server_id: str | None = None
     earlier: tuple[str, ...] = ()
     basis: Basis | None = None
@@ -150,7 +152,10 @@ def _is_patient(body: Tree) -> bool:
 def patient_there(body: Tree, base_url: str) -> PatientThere:
     """Read a Patient resource."""
     return PatientThere(
-        body["id"], tuple(names_of(body)), body.get("active") is not False, _replaced_by(body, base_url)
+        body["id"],
+        names=tuple(names_of(body)),
+        is_active=body.get("active") is not False,
+        replaced_by=_replaced_by(body, base_url),
     )
 
 

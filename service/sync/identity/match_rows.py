@@ -1,7 +1,7 @@
 """Matches of patients as they are kept: claims, and who has a claim on whom."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import or_, select
@@ -35,6 +35,7 @@ class Kept:
     """
 
     claim: Claim
+    _: KW_ONLY
     checked_at: datetime = field(compare=False)
     reason: Reason | None = None
     claimed_id: str | None = None
@@ -132,17 +133,22 @@ def copies(session: Session, connection_id: str, patient_id: str) -> dict[str, l
 def kept_in(row: PatientLink | None, names: tuple[Name, ...]) -> Kept:
     """Return what a row says, beside what the patient is called here."""
     if row is None:
-        return Kept(Claim(names), NEVER)
+        return Kept(Claim(names), checked_at=NEVER)
     claim = Claim(
         names,
-        row.server_id,
-        earlier_ids(row),
-        Basis(row.basis) if row.basis else None,
-        tuple((system, value) for system, value in exact_json.parse(row.shown)) if row.shown else (),
-        row.state == MATCHED,
-        row.is_stale,
+        server_id=row.server_id,
+        earlier=earlier_ids(row),
+        basis=Basis(row.basis) if row.basis else None,
+        shown=tuple((system, value) for system, value in exact_json.parse(row.shown)) if row.shown else (),
+        is_matched=row.state == MATCHED,
+        is_stale=row.is_stale,
     )
-    return Kept(claim, row.checked_at, Reason(row.reason) if row.reason else None, row.claimed_id)
+    return Kept(
+        claim,
+        checked_at=row.checked_at,
+        reason=Reason(row.reason) if row.reason else None,
+        claimed_id=row.claimed_id,
+    )
 
 
 def earlier_ids(row: PatientLink) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fhir_mappings.errors import Finding
@@ -48,6 +48,7 @@ class Match:
     """
 
     server_id: str | None = None
+    _: KW_ONLY
     reason: Reason | None = None
     waits: bool = False
     sought: tuple[Logical, ...] = ()
@@ -130,7 +131,14 @@ class Matcher:
             if rivals.get(server_id, set()) - {patient_id}:
                 problem = "is the match of another patient here; merge the two if they are one person"
                 raise InvalidContent(Finding("server_id", problem, "business-rule"))
-            claim = Claim(kept.claim.names, server_id, (), Basis.PERSON, sight.names, is_matched=True)
+            claim = Claim(
+                kept.claim.names,
+                server_id=server_id,
+                earlier=(),
+                basis=Basis.PERSON,
+                shown=sight.names,
+                is_matched=True,
+            )
             standing = Standing(patient_id=patient_id, kept=kept, claim=claim)
             if match_writes.save(session, self.connection_id, [standing], actor, self.clock()):
                 raise Conflict("The patient was changed at the same moment; look again")
@@ -235,7 +243,7 @@ class Matcher:
 
 
 def _as_kept(kept: Kept) -> Matched:
-    return Matched(PatientThere(str(kept.claim.server_id), kept.claim.shown))
+    return Matched(PatientThere(str(kept.claim.server_id), names=kept.claim.shown))
 
 
 def _renewed(claim: Claim, matched: Matched, same_systems: SameSystems) -> Claim:
@@ -247,7 +255,14 @@ def _renewed(claim: Claim, matched: Matched, same_systems: SameSystems) -> Claim
     shown = there.names if basis is Basis.LAUNCH else tuple(carried(there.names, claim.names, same_systems))
     if basis is Basis.PERSON:
         shown = claim.shown
-    return Claim(claim.names, there.server_id, earlier, basis or Basis.IDENTIFIER, shown, is_matched=True)
+    return Claim(
+        claim.names,
+        server_id=there.server_id,
+        earlier=earlier,
+        basis=basis or Basis.IDENTIFIER,
+        shown=shown,
+        is_matched=True,
+    )
 
 
 def _match(verdict: Judgement | Disputed, standing: Standing | None) -> Match:

@@ -5,7 +5,7 @@ people and conditions are named by identifier. There, all that the server holds 
 """
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import address_in, references, rewritten, subject_of
@@ -32,6 +32,7 @@ class ReferencesThere:
     """
 
     base_url: str
+    _: KW_ONLY
     there: Mapping[str, str] = field(default_factory=dict)
     logical: Mapping[Wanted, str] = field(default_factory=dict)
     believed: Set[Wanted] = frozenset()
@@ -41,8 +42,8 @@ class ReferencesThere:
         """Return the same, seen from the server."""
         return ReferencesHere(
             self.base_url,
-            {there: here for here, there in self.there.items()},
-            {place: name for (_, name), place in self.logical.items()},
+            here={there: here for here, there in self.there.items()},
+            logical={place: name for (_, name), place in self.logical.items()},
         )
 
 
@@ -54,6 +55,7 @@ class ReferencesHere:
     """
 
     base_url: str
+    _: KW_ONLY
     here: Mapping[str, str] = field(default_factory=dict)
     logical: Mapping[str, Logical] = field(default_factory=dict)
     patient: str | None = None

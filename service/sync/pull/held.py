@@ -17,7 +17,7 @@ from service.sync.identity.subjects import Copy
 from service.sync.states import State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Held:
     """A record whose copy a resource is. seen: its version and text as we last saw it, whoever's it was."""
 
@@ -60,9 +60,20 @@ def read_held(
             )
         )
         for link, patient_id, moved, match in rows:
-            known = LinkState(State(link.state), link.server_id, link.server_version, link.body)
-            last = _last_seen(link, moved, match)
-            held[str(link.server_id)] = Held(link.record_id, str(patient_id), known, *last)
+            known = LinkState(
+                State(link.state),
+                server_id=link.server_id,
+                server_version=link.server_version,
+                body=link.body,
+            )
+            seen_version, seen = _last_seen(link, moved, match)
+            held[str(link.server_id)] = Held(
+                record_id=link.record_id,
+                patient_id=str(patient_id),
+                known=known,
+                seen_version=seen_version,
+                seen=seen,
+            )
     return held
 
 

@@ -15,7 +15,7 @@ from service.sync.identity.identifiers import if_none_exist
 Key = tuple[str, str | Name]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One resource to be written.
 

@@ -45,7 +45,10 @@ def draft(
         if not abilities.can_create:
             return rejected(job, Reason.NOT_SUPPORTED)
         tree = to_there(job.tree, addresses, None)
-        return Draft(job, Entry(job.record_id, tree, name, conditional=abilities.conditional_create))
+        return Draft(
+            job,
+            Entry(record_id=job.record_id, tree=tree, name=name, conditional=abilities.conditional_create),
+        )
     return _update(job, addresses, base, capabilities)
 
 
@@ -64,13 +67,21 @@ def _update(
         return rejected(job, Reason.EDIT_NOT_SAFE, to_operation_outcome([error.finding]))
     if tree == known.tree:
         assert known.server_id is not None
-        return synced(job, ServerCopy(known.server_id, known.server_version, tree, job.version))
+        return synced(
+            job,
+            ServerCopy(
+                server_id=known.server_id,
+                server_version=known.server_version,
+                body=tree,
+                synced_version=job.version,
+            ),
+        )
     if not capabilities.of(job.resource_type).can_update:
         return rejected(job, Reason.NOT_SUPPORTED)
     findings = r4.check(tree)
     if findings:
         return rejected(job, Reason.NOT_VALID, to_operation_outcome(findings))
-    return Draft(job, Entry(job.record_id, tree, replaces=True, version=known.server_version))
+    return Draft(job, Entry(record_id=job.record_id, tree=tree, replaces=True, version=known.server_version))
 
 
 def _is_about_another(body: Tree, here: Tree, base_url: str) -> bool:
@@ -93,7 +104,14 @@ def without_cycle(job: Job, cycle: Mapping[str, Job], system: str, there: Set[st
     if not missing.keys() & job.references:
         return job, False
     tree = _by_names(job.tree, missing, system)
-    return Job(job.row, job.resource_type, job.patient_id, job.version, tree, job.known), True
+    return Job(
+        row=job.row,
+        resource_type=job.resource_type,
+        patient_id=job.patient_id,
+        version=job.version,
+        tree=tree,
+        known=job.known,
+    ), True
 
 
 def _by_names(node: Tree, missing: Mapping[str, Job], system: str) -> Tree:

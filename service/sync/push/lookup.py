@@ -98,7 +98,10 @@ class ServerLookup:
         version = version_of(body)
         if version is not None and version in FIRST:
             return PushResult(
-                job, State.PENDING, Requeue.NOW, seen=ServerCopy(body["id"], version, body, None)
+                job,
+                state=State.PENDING,
+                when=Requeue.NOW,
+                seen=ServerCopy(server_id=body["id"], server_version=version, body=body, synced_version=None),
             )
         # Without a version nothing tells that it is as we created it: what differs is for a person.
         return self.take_in(job, body)
@@ -119,8 +122,13 @@ class ServerLookup:
             return self.failed([job], Method.READ, outcome)[0]
         assert outcome.body is not None
         if job.known.body is None:
-            seen = ServerCopy(job.known.server_id, outcome.version, outcome.body, None)
-            return PushResult(job, State.PENDING, Requeue.NOW, seen=seen)
+            seen = ServerCopy(
+                server_id=job.known.server_id,
+                server_version=outcome.version,
+                body=outcome.body,
+                synced_version=None,
+            )
+            return PushResult(job, state=State.PENDING, when=Requeue.NOW, seen=seen)
         if is_as_seen(job.known, outcome.body, outcome.version):
             return None if refusal is None else after_failure(job, _LAST_WORD, refusal)
         return self.take_in(job, outcome.body)
@@ -163,12 +171,14 @@ class ServerLookup:
             return rejected(job, Reason.FAILED_HERE)
         if taken.state is State.CONFLICT:
             self._context.report.conflicts += 1
-            return PushResult(job, State.CONFLICT, Requeue.NEVER, Reason.CHANGED_ON_BOTH_SIDES)
+            return PushResult(
+                job, state=State.CONFLICT, when=Requeue.NEVER, reason=Reason.CHANGED_ON_BOTH_SIDES
+            )
         if taken.state is State.MOVED:
             self._context.report.moved += 1
-            return PushResult(job, State.MOVED, Requeue.NEVER, Reason.OTHER_PATIENT_THERE)
+            return PushResult(job, state=State.MOVED, when=Requeue.NEVER, reason=Reason.OTHER_PATIENT_THERE)
         self._context.report.merged += taken.changed
-        return PushResult(job, State.PENDING, Requeue.NOW)
+        return PushResult(job, state=State.PENDING, when=Requeue.NOW)
 
     def _subject(self, job: Job, body: Tree) -> SubjectVerdict | Later:
         # A copy that is to be taken back was last seen as another patient's.
@@ -178,7 +188,7 @@ class ServerLookup:
 
 
 def _unverified(job: Job) -> PushResult:
-    return PushResult(job, State.PENDING, Requeue.LATER, Reason.PATIENT_NOT_VERIFIED)
+    return PushResult(job, state=State.PENDING, when=Requeue.LATER, reason=Reason.PATIENT_NOT_VERIFIED)
 
 
 def is_as_seen(known: LinkState, body: Tree, etag: str | None = None) -> bool:
@@ -210,6 +220,6 @@ def _unseen(job: Job, body: Tree) -> dict[str, Any]:
     }
 
 
-_LAST_WORD = Next(Step.REJECT, Reason.REFUSED)
+_LAST_WORD = Next(Step.REJECT, reason=Reason.REFUSED)
 _NAMELESS: Name = ("", "")
 _UNREADABLE = Unknown(Cause.UNREADABLE, "a search shows what cannot be read")

@@ -128,7 +128,9 @@ class Push:
         """Leave out what waits for a person's decision; deciding puts it in the outbox again."""
         disputed = [job for job in jobs if job.known.state in _DECIDED_BY_PEOPLE]
         self._writer.write(
-            PushResult(job, job.known.state, Requeue.NEVER, _DECIDED_BY_PEOPLE[job.known.state])
+            PushResult(
+                job, state=job.known.state, when=Requeue.NEVER, reason=_DECIDED_BY_PEOPLE[job.known.state]
+            )
             for job in disputed
         )
         return [job for job in jobs if job.known.state not in _DECIDED_BY_PEOPLE]
@@ -151,7 +153,7 @@ class Push:
     def _pause(self, jobs: list[Job], reason: Reason, failure: Failure) -> None:
         """Put off what keeps us from all Patients: the connection's problem, and no fault of a record's."""
         self._context.report.problem = reason
-        following = Next(Step.RETRY, reason, pause=True)
+        following = Next(Step.RETRY, reason=reason, pause=True)
         self._writer.write(after_failure(job, following, failure) for job in jobs)
 
     def _of_matched_patients(self, jobs: list[Job], people: Mapping[str, Match]) -> list[Job]:
@@ -215,10 +217,10 @@ class Push:
         }
         return ReferencesThere(
             self._context.base_url,
-            there,
-            logical,
-            {one for one, match in names.items() if match.is_believed},
-            {patient_id for patient_id, match in people.items() if match.is_believed},
+            there=there,
+            logical=logical,
+            believed={one for one, match in names.items() if match.is_believed},
+            believed_people={patient_id for patient_id, match in people.items() if match.is_believed},
         )
 
     def _certain(self, jobs: list[Job], lookup: ServerLookup) -> list[Job]:
@@ -266,7 +268,7 @@ _DECIDED_BY_PEOPLE = {
 
 def _unmatched(job: Job, match: Match, sought: Iterable[Logical]) -> PushResult:
     state = State.PENDING if match.waits else State.UNMATCHED
-    return PushResult(job, state, Requeue.LATER, match.reason, sought=tuple(sought))
+    return PushResult(job, state=state, when=Requeue.LATER, reason=match.reason, sought=tuple(sought))
 
 
 def _wanted(job: Job) -> set[Wanted]:

@@ -52,7 +52,8 @@ class Readiness:
             if not stuck:
                 break
             results += [
-                PushResult(job, State.PENDING, Requeue.LATER, Reason.WAITING_FOR_REFERENCE) for job in stuck
+                PushResult(job, state=State.PENDING, when=Requeue.LATER, reason=Reason.WAITING_FOR_REFERENCE)
+                for job in stuck
             ]
             self.waiting |= {job.record_id for job in stuck}
             jobs = [job for job in jobs if job.record_id not in self.waiting]
@@ -67,7 +68,7 @@ class Readiness:
         """Draft records; together: in one transaction, where they can refer to each other."""
         coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
         there = self.there | (coming if together else {})
-        addresses = ReferencesThere(self._context.base_url, there, self._logical)
+        addresses = ReferencesThere(self._context.base_url, there=there, logical=self._logical)
         return [self._draft(job, addresses) for job in jobs]
 
     def noted(self, drafted: list[Draft | PushResult], *, together: bool) -> list[Draft]:

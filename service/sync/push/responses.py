@@ -60,7 +60,13 @@ class ResponseReader:
         if self._context.permission.is_denied:
             self._context.report.problem = Reason.FORBIDDEN
             known = [
-                PushResult(one.job, State.PENDING, Requeue.LATER, Reason.FORBIDDEN, one.outcome)
+                PushResult(
+                    one.job,
+                    state=State.PENDING,
+                    when=Requeue.LATER,
+                    reason=Reason.FORBIDDEN,
+                    outcome=one.outcome,
+                )
                 for one in known
             ]
         yield from known
@@ -88,12 +94,25 @@ class ResponseReader:
                 # Somebody else wrote after us: their version is not ours, it has to be merged.
                 return self._lookup.take_in(one.job, body)
             if outcome.status != NOT_MODIFIED:
-                return PushResult(one.job, State.UNKNOWN, Requeue.LATER, Reason.NO_ANSWER)
+                return PushResult(one.job, state=State.UNKNOWN, when=Requeue.LATER, reason=Reason.NO_ANSWER)
         if one.again:
             return PushResult(
-                one.job, State.PENDING, Requeue.NOW, seen=ServerCopy(body["id"], outcome.version, body, None)
+                one.job,
+                state=State.PENDING,
+                when=Requeue.NOW,
+                seen=ServerCopy(
+                    server_id=body["id"], server_version=outcome.version, body=body, synced_version=None
+                ),
             )
-        return synced(one.job, ServerCopy(body["id"], outcome.version, body, one.job.version))
+        return synced(
+            one.job,
+            ServerCopy(
+                server_id=body["id"],
+                server_version=outcome.version,
+                body=body,
+                synced_version=one.job.version,
+            ),
+        )
 
     def _with_bodies(self, outcomes: list[Outcome]) -> list[Outcome]:
         """Read what the server wrote but did not show: many at once, and one by one what that misses."""
@@ -128,7 +147,7 @@ def _as_answer(one: Draft, outcome: Outcome) -> Outcome:
     if next_step(method_of(one), outcome).step is not Step.READ_BACK:
         return outcome
     address = Address(one.entry.resource_type, str(one.entry.tree["id"]))
-    return Answered(NOT_MODIFIED, None, one.entry.version, address)
+    return Answered(NOT_MODIFIED, body=None, version=one.entry.version, address=address)
 
 
 def _with_body(outcome: Outcome, bodies: Mapping[Place, Tree]) -> Outcome:

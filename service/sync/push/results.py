@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Any
@@ -36,7 +36,7 @@ class Requeue(StrEnum):
     NOW = auto()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ServerCopy:
     """A record's copy as the server showed it. synced_version: ours that it corresponds to."""
 
@@ -51,6 +51,7 @@ class PushResult:
     """How a record stands after it was dealt with."""
 
     job: Job
+    _: KW_ONLY
     state: State
     when: Requeue
     reason: Reason | None = None
@@ -61,11 +62,11 @@ class PushResult:
 
 
 def synced(job: Job, seen: ServerCopy) -> PushResult:
-    return PushResult(job, State.SYNCED, Requeue.NEVER, seen=seen)
+    return PushResult(job, state=State.SYNCED, when=Requeue.NEVER, seen=seen)
 
 
 def rejected(job: Job, reason: Reason, outcome: Tree | None = None) -> PushResult:
-    return PushResult(job, State.REJECTED, Requeue.NEVER, reason, outcome)
+    return PushResult(job, state=State.REJECTED, when=Requeue.NEVER, reason=reason, outcome=outcome)
 
 
 def after_failure(job: Job, following: Next, outcome: Outcome) -> PushResult:
@@ -73,11 +74,15 @@ def after_failure(job: Job, following: Next, outcome: Outcome) -> PushResult:
     told = outcome.outcome if isinstance(outcome, Refused) else None
     asked = outcome.retry_after if isinstance(outcome, Refused) else None
     if following.step in (Step.REJECT, Step.GONE):
-        return PushResult(job, State.REJECTED, Requeue.NEVER, following.reason, told)
+        return PushResult(
+            job, state=State.REJECTED, when=Requeue.NEVER, reason=following.reason, outcome=told
+        )
     # What was unknown before stays so until the server has said what became of it.
     unsure = following.step is Step.LOOK_UP or job.known.state is State.UNKNOWN
     state = State.UNKNOWN if unsure else State.PENDING
-    return PushResult(job, state, Requeue.LATER, following.reason, told, retry_after=asked)
+    return PushResult(
+        job, state=state, when=Requeue.LATER, reason=following.reason, outcome=told, retry_after=asked
+    )
 
 
 class ResultWriter:

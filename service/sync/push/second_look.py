@@ -26,7 +26,7 @@ class SecondLook:
         self._given.add(job.record_id)
         self._context.reference_matcher().expire(names)
         self._context.matcher().expire(people)
-        return PushResult(job, State.PENDING, Requeue.NOW)
+        return PushResult(job, state=State.PENDING, when=Requeue.NOW)
 
 
 def _people(job: Job) -> set[str]:

@@ -36,7 +36,7 @@ _CHUNK = 500
 _TOKEN = re.compile(r"[!-~]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Connection:
     """A FHIR server. token_file: path of the file with the bearer token."""
 
@@ -146,4 +146,4 @@ def token_of(file: Path) -> str:
 
 
 def _told(row: Row) -> Connection:
-    return Connection(row.id, row.name, row.base_url, row.token_file)
+    return Connection(id=row.id, name=row.name, base_url=row.base_url, token_file=row.token_file)

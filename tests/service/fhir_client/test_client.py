@@ -103,14 +103,14 @@ def test_an_answer_larger_than_is_read_leaves_it_unknown() -> None:
 @responses.activate
 def test_an_error_page_is_a_refusal_with_its_status_and_retry_after(client: FHIRClient) -> None:
     responses.post(f"{BASE}/Goal", "<html>busy</html>", status=429, headers={"Retry-After": "120"})
-    assert client.create(GOAL) == Refused(429, None, "120")
+    assert client.create(GOAL) == Refused(429, outcome=None, retry_after="120")
 
 
 @responses.activate
 def test_the_servers_operation_outcome_is_kept(client: FHIRClient) -> None:
     told = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "invalid"}]}
     responses.post(f"{BASE}/Goal", json=told, status=422, **FHIR)
-    assert client.create(GOAL) == Refused(422, told)
+    assert client.create(GOAL) == Refused(422, outcome=told)
 
 
 @responses.activate
@@ -126,7 +126,7 @@ def test_a_create_that_is_answered_with_nothing_still_tells_where(client: FHIRCl
     headers = {"Location": f"{BASE}/Goal/77/_history/1", "ETag": 'W/"1"'}
     responses.post(f"{BASE}/Goal", "", status=201, headers=headers)
     outcome = client.create(GOAL, if_none_exist="identifier=a%7Cb")
-    assert outcome == Answered(201, None, "1", Address("Goal", "77", "1"))
+    assert outcome == Answered(201, body=None, version="1", address=Address("Goal", "77", "1"))
     assert responses.calls[0].request.headers["If-None-Exist"] == "identifier=a%7Cb"
 
 

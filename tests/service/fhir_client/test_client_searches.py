@@ -193,7 +193,7 @@ def test_how_many_a_page_has_is_a_wish(client: FHIRClient) -> None:
 @responses.activate
 def test_a_search_that_is_refused_without_a_count_too_is_refused(client: FHIRClient) -> None:
     responses.get(f"{BASE}/Goal", json=OUTCOME, status=400, **FHIR)
-    assert client.search("Goal", {"patient": "7"}) == Refused(400, OUTCOME)
+    assert client.search("Goal", {"patient": "7"}) == Refused(400, outcome=OUTCOME)
     responses.get(f"{BASE}/CarePlan", json=page(), **FHIR)
     assert client.search("CarePlan", {}) == Found([])
     assert "_count=200" in str(responses.calls[-1].request.url)
@@ -221,7 +221,7 @@ def test_a_search_for_many_values_that_one_was_not_answered_of_is_no_answer(clie
         return 422 if body is OUTCOME else 200, FHIR_HEADERS, exact_json.dump(body)
 
     responses.add_callback(responses.GET, f"{BASE}/Goal", not_two)
-    assert client.search_any("Goal", "_id", ["1", "2", "3"]) == Refused(422, OUTCOME)
+    assert client.search_any("Goal", "_id", ["1", "2", "3"]) == Refused(422, outcome=OUTCOME)
 
 
 @responses.activate

@@ -47,10 +47,12 @@ def test_a_write_that_is_answered_with_something_else_is_one_without_a_body(
     responses.post(f"{BASE}/Goal", body, status=201, headers=headers, **FHIR)
     responses.put(f"{BASE}/Goal/77", body, headers={"ETag": 'W/"3"'}, **FHIR)
     if method == "create":
-        assert client.create(GOAL) == Answered(201, None, "3", Address("Goal", "77", "3"))
+        assert client.create(GOAL) == Answered(
+            201, body=None, version="3", address=Address("Goal", "77", "3")
+        )
     else:
         outcome = client.update({**GOAL, "id": "77"}, version="2")
-        assert outcome == Answered(200, None, "3", Address("Goal", "77"))
+        assert outcome == Answered(200, body=None, version="3", address=Address("Goal", "77"))
 
 
 @responses.activate
@@ -61,18 +63,20 @@ def test_an_outcome_that_names_an_error_refuses_whatever_its_status(
     refusal = {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": "invalid"}]}
     responses.post(f"{BASE}/Goal", json=refusal, status=200, **FHIR)
     responses.put(f"{BASE}/Goal/1", json=refusal, status=202, **FHIR)
-    assert client.create(GOAL) == Refused(200, refusal)
-    assert client.update(GOAL, version="1") == Refused(202, refusal)
+    assert client.create(GOAL) == Refused(200, outcome=refusal)
+    assert client.update(GOAL, version="1") == Refused(202, outcome=refusal)
     # What names a version was stored all the same.
     responses.add(responses.PUT, f"{BASE}/Goal/2", json=refusal, headers={"ETag": 'W/"2"'}, **FHIR)
-    assert client.update({**GOAL, "id": "2"}, version="1") == Answered(200, None, "2", Address("Goal", "2"))
+    assert client.update({**GOAL, "id": "2"}, version="1") == Answered(
+        200, body=None, version="2", address=Address("Goal", "2")
+    )
 
 
 @responses.activate
 def test_a_write_that_says_where_it_is_was_done_whatever_its_body(client: FHIRClient) -> None:
     headers = {"Location": f"{BASE}/Goal/77"}
     responses.post(f"{BASE}/Goal", "<p>Created</p>", status=201, headers=headers, content_type="text/html")
-    assert client.create(GOAL) == Answered(201, None, None, Address("Goal", "77"))
+    assert client.create(GOAL) == Answered(201, body=None, version=None, address=Address("Goal", "77"))
 
 
 @responses.activate

@@ -59,7 +59,7 @@ def test_an_http_date_is_read_in_all_its_forms(date: str) -> None:
 def test_an_instant_that_is_none_is_none(instant: Any) -> None:
     assert outcomes.instant_in(instant) is None
     bundle: Tree = {"resourceType": "Bundle", "meta": {"lastUpdated": instant}}
-    assert page_of(Answered(200, bundle)) == Found([])
+    assert page_of(Answered(200, body=bundle)) == Found([])
 
 
 @given(st.text(), st.text(), st.text(), st.text())
@@ -117,7 +117,7 @@ GOAL = {"resourceType": "Goal", "id": "1"}
 def test_what_a_page_shows_and_nobody_can_read_is_counted(
     entry: Any, resources: int, unreadable: int
 ) -> None:
-    page = page_of(Answered(200, {"resourceType": "Bundle", "entry": entry}))
+    page = page_of(Answered(200, body={"resourceType": "Bundle", "entry": entry}))
     assert isinstance(page, Found)
     assert (len(page.resources), page.unreadable) == (resources, unreadable)
 
@@ -153,4 +153,4 @@ JSON = st.recursive(
 @given(JSON, JSON, JSON)
 def test_no_bundle_is_too_odd(entry: Any, link: Any, meta: Any) -> None:
     bundle = {"resourceType": "Bundle", "entry": entry, "link": link, "meta": meta}
-    assert isinstance(page_of(Answered(200, bundle)), Found)
+    assert isinstance(page_of(Answered(200, body=bundle)), Found)

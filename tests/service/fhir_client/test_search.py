@@ -85,7 +85,7 @@ def test_a_search_that_is_refused_as_such_is_not_tried_with_every_value() -> Non
 
 @pytest.mark.parametrize("status", [405, 501])
 def test_a_search_that_is_not_offered_is_asked_for_once(status: int) -> None:
-    refusal = Refused(status, {"resourceType": "OperationOutcome"})
+    refusal = Refused(status, outcome={"resourceType": "OperationOutcome"})
     server = Server(lambda values: refusal)
     pieces = Pieces(server.pages, "identifier")
     for _ in range(3):

@@ -73,7 +73,7 @@ def test_a_create_that_is_repeated_at_once_with_its_key_happens_once(
     chart: Chart, database: Database
 ) -> None:
     person = patient(chart)
-    key = Key("nurse", "goals", "k", "hash")
+    key = Key(principal="nurse", route="goals", key="k", request_hash="hash")
 
     def create(_: int) -> Answer:
         with database.begin() as session:

@@ -15,7 +15,7 @@ from tests import builders
 from tests.clock import START
 from tests.databases import contents, opened, patient
 
-KEY = Key("nurse", "goals", "k-1", "hash")
+KEY = Key(principal="nurse", route="goals", key="k-1", request_hash="hash")
 ANSWER = Answer(201, '{"value":7.50}', {"Location": "/goals/1", "ETag": 'W/"1"'})
 
 
@@ -36,9 +36,9 @@ def test_a_repeated_request_gets_the_first_answer(database: Database) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Key("jo", "goals", "k-1", "hash"),
-        Key("nurse", "care-plans", "k-1", "x"),
-        Key("nurse", "goals", "k-2", "x"),
+        Key(principal="jo", route="goals", key="k-1", request_hash="hash"),
+        Key(principal="nurse", route="care-plans", key="k-1", request_hash="x"),
+        Key(principal="nurse", route="goals", key="k-2", request_hash="x"),
     ],
 )
 def test_a_key_counts_for_one_person_and_route(database: Database, other: Key) -> None:
@@ -49,7 +49,7 @@ def test_a_key_counts_for_one_person_and_route(database: Database, other: Key) -
 def test_a_key_that_was_used_for_another_request_is_refused(database: Database) -> None:
     answered(database)
     with pytest.raises(Conflict, match="another request"):
-        answered(database, Key("nurse", "goals", "k-1", "other hash"))
+        answered(database, Key(principal="nurse", route="goals", key="k-1", request_hash="other hash"))
 
 
 def test_a_create_that_fails_leaves_its_key_free(database: Database, chart: Chart) -> None:
@@ -73,7 +73,7 @@ def keys_kept(database: Database) -> int:
 
 def answered_at(database: Database, name: str, now: datetime, request_hash: str = "hash") -> Answer | None:
     """Ask under a key at a moment, and answer if it is new."""
-    key = Key("nurse", "goals", name, request_hash)
+    key = Key(principal="nurse", route="goals", key=name, request_hash=request_hash)
     with database.begin() as session:
         known = idempotency.begin(session, key, now)
         if known is None:

@@ -83,7 +83,10 @@ def a_copy_that_says_every_item_in_its_own_words(size: int) -> Act:
 
 
 def answers_in_an_order_of_their_own(size: int) -> Act:
-    entries = [Entry(f"{number}", {"resourceType": "Goal"}, ("urn:s", f"{number}")) for number in range(size)]
+    entries = [
+        Entry(record_id=f"{number}", tree={"resourceType": "Goal"}, name=("urn:s", f"{number}"))
+        for number in range(size)
+    ]
     parts = [
         {
             "response": {"status": "201", "location": f"Goal/{number}"},

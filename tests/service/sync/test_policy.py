@@ -47,13 +47,13 @@ OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "
         (SEARCH, Unknown(Cause.UNREADABLE, ""), Step.RETRY, Reason.LOOKUP_REFUSED),
         (READ, Unknown(Cause.OTHER_RESOURCE, ""), Step.RETRY, Reason.NOT_FHIR),
         (CAPABILITIES, Refused(404), Step.RETRY, Reason.NOT_FHIR),
-        (CAPABILITIES, Refused(410, OUTCOME), Step.RETRY, Reason.NOT_FHIR),
+        (CAPABILITIES, Refused(410, outcome=OUTCOME), Step.RETRY, Reason.NOT_FHIR),
         (CAPABILITIES, Refused(403), Step.RETRY, Reason.FORBIDDEN),
         (CAPABILITIES, Refused(401), Step.RETRY, Reason.UNAUTHORIZED),
         (CAPABILITIES, Refused(503), Step.RETRY, Reason.BUSY),
-        (SEARCH, Refused(400, OUTCOME), Step.RETRY, Reason.LOOKUP_REFUSED),
+        (SEARCH, Refused(400, outcome=OUTCOME), Step.RETRY, Reason.LOOKUP_REFUSED),
         (SEARCH, Refused(403), Step.RETRY, Reason.LOOKUP_REFUSED),
-        (SEARCH, Refused(404, OUTCOME), Step.RETRY, Reason.LOOKUP_REFUSED),
+        (SEARCH, Refused(404, outcome=OUTCOME), Step.RETRY, Reason.LOOKUP_REFUSED),
         (SEARCH, Refused(405), Step.RETRY, Reason.LOOKUP_REFUSED),
         (SEARCH, Refused(410), Step.RETRY, Reason.LOOKUP_REFUSED),
         (SEARCH, Refused(414), Step.RETRY, Reason.LOOKUP_REFUSED),
@@ -80,24 +80,24 @@ OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "
         (CREATE, Refused(302), Step.RETRY, Reason.NOT_FHIR),
         (CREATE, Refused(304), Step.RETRY, Reason.NOT_FHIR),
         (CREATE, Refused(404), Step.RETRY, Reason.NOT_FHIR),
-        (CREATE, Refused(404, OUTCOME), Step.REJECT, Reason.NOT_SUPPORTED),
+        (CREATE, Refused(404, outcome=OUTCOME), Step.REJECT, Reason.NOT_SUPPORTED),
         (CREATE, Refused(407), Step.RETRY, Reason.UNREACHABLE),
         (CREATE, Refused(511), Step.RETRY, Reason.UNREACHABLE),
         (CREATE, Refused(501), Step.REJECT, Reason.NOT_SUPPORTED),
         (CREATE, Refused(507), Step.LOOK_UP, Reason.NO_ANSWER),
         (CREATE, Refused(522), Step.LOOK_UP, Reason.NO_ANSWER),
         (UPDATE, Refused(304), Step.READ_BACK, None),
-        (UPDATE, Refused(200, OUTCOME), Step.REJECT, Reason.REFUSED),
+        (UPDATE, Refused(200, outcome=OUTCOME), Step.REJECT, Reason.REFUSED),
         (UPDATE, Refused(403), Step.REJECT, Reason.FORBIDDEN),
         (UPDATE, Refused(409), Step.MERGE, Reason.CHANGED_ON_BOTH_SIDES),
         (UPDATE, Refused(412), Step.MERGE, Reason.CHANGED_ON_BOTH_SIDES),
         (UPDATE, Refused(404), Step.RETRY, Reason.NOT_FHIR),
-        (UPDATE, Refused(404, OUTCOME), Step.GONE, Reason.GONE_THERE),
+        (UPDATE, Refused(404, outcome=OUTCOME), Step.GONE, Reason.GONE_THERE),
         (UPDATE, Refused(404, in_bundle=True), Step.GONE, Reason.GONE_THERE),
         (UPDATE, Refused(410), Step.GONE, Reason.GONE_THERE),
         (READ, Refused(410), Step.GONE, Reason.GONE_THERE),
         (READ, Refused(404), Step.RETRY, Reason.NOT_FHIR),
-        (READ, Refused(404, OUTCOME), Step.GONE, Reason.GONE_THERE),
+        (READ, Refused(404, outcome=OUTCOME), Step.GONE, Reason.GONE_THERE),
         (READ, Refused(301), Step.RETRY, Reason.NOT_FHIR),
         (READ, Refused(403), Step.REJECT, Reason.FORBIDDEN),
         (BUNDLE, Refused(400), Step.SPLIT, Reason.REFUSED),
@@ -106,7 +106,7 @@ OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "
         (BUNDLE, Refused(413), Step.SPLIT, Reason.TOO_LARGE),
         (BUNDLE, Refused(422), Step.SPLIT, Reason.REFUSED),
         (BUNDLE, Refused(403), Step.SPLIT, Reason.FORBIDDEN),
-        (BUNDLE, Refused(404, OUTCOME), Step.SPLIT, Reason.NOT_SUPPORTED),
+        (BUNDLE, Refused(404, outcome=OUTCOME), Step.SPLIT, Reason.NOT_SUPPORTED),
         (BUNDLE, Refused(418), Step.SPLIT, Reason.REFUSED),
         (BUNDLE, Refused(404), Step.ONE_BY_ONE, Reason.NOT_SUPPORTED),
         (BUNDLE, Refused(405), Step.ONE_BY_ONE, Reason.NOT_SUPPORTED),
@@ -131,7 +131,7 @@ def test_every_status_has_an_answer_that_a_person_can_act_on(method: Method) -> 
 
 def test_no_refusal_of_a_search_or_a_bundle_sets_a_record_aside() -> None:
     for status in range(300, 600):
-        for outcome in (Refused(status), Refused(status, OUTCOME)):
+        for outcome in (Refused(status), Refused(status, outcome=OUTCOME)):
             steps = {next_step(SEARCH, outcome).step, next_step(BUNDLE, outcome).step}
             assert steps.isdisjoint({Step.REJECT, Step.GONE})
 
@@ -142,7 +142,7 @@ def test_only_fhir_says_that_a_record_is_gone() -> None:
             (status, outcome is not None)
             for status in range(300, 600)
             for outcome in (None, OUTCOME)
-            if next_step(method, Refused(status, outcome)).step is Step.GONE
+            if next_step(method, Refused(status, outcome=outcome)).step is Step.GONE
         ]
         assert gone == [(404, True), (410, False), (410, True)]
 

@@ -43,12 +43,14 @@ OURS = (WARD, CARD)
 
 
 def there(server_id: str = "old", *names: Name, active: bool = True, into: str | None = None) -> PatientThere:
-    return PatientThere(server_id, names or (WARD,), active, into)
+    return PatientThere(server_id, names=names or (WARD,), is_active=active, replaced_by=into)
 
 
 def kept(basis: Basis = Basis.IDENTIFIER, **changed: Any) -> Claim:
     """Somebody who was matched to Patient/old by their number of the ward."""
-    return replace(Claim(OURS, "old", (), basis, (WARD,), is_matched=True), **changed)
+    return replace(
+        Claim(OURS, server_id="old", earlier=(), basis=basis, shown=(WARD,), is_matched=True), **changed
+    )
 
 
 def unmatched(reason: Reason) -> Unmatched:
@@ -256,7 +258,9 @@ def test_an_identifier_in_another_form_is_the_same_where_only_its_spelling_diffe
     found = there("right", shown)
     expected: Matched | Unmatched = Matched(found) if is_matched else DIFFERS
     assert on_search(Claim((ours,)), [found], [], same) == expected
-    before = Claim((ours,), "right", (), Basis.IDENTIFIER, (ours,), is_matched=True)
+    before = Claim(
+        (ours,), server_id="right", earlier=(), basis=Basis.IDENTIFIER, shown=(ours,), is_matched=True
+    )
     assert on_kept(before, found, same) == (Matched(found) if is_matched else MOVED)
     successor = on_successor(before, replace(found, server_id="next"), ["right", "next"], same)
     assert isinstance(successor, Matched) == is_matched
@@ -340,18 +344,18 @@ def body(server_id: str = "old", **members: Any) -> Tree:
 @pytest.mark.parametrize(
     ("outcome", "sight"),
     [
-        pytest.param(Answered(200, body()), PatientThere("old"), id="shown"),
-        pytest.param(Answered(200, body("new")), Redirected("new"), id="another Patient in silence"),
+        pytest.param(Answered(200, body=body()), PatientThere("old"), id="shown"),
+        pytest.param(Answered(200, body=body("new")), Redirected("new"), id="another Patient in silence"),
         pytest.param(Answered(200), NotShown.NO_ANSWER, id="an empty answer"),
-        pytest.param(Answered(200, {"resourceType": "Patient"}), NotShown.NO_ANSWER, id="without an id"),
-        pytest.param(Answered(200, body("../Goal/1")), NotShown.NO_ANSWER, id="with an id that is none"),
+        pytest.param(Answered(200, body={"resourceType": "Patient"}), NotShown.NO_ANSWER, id="without an id"),
+        pytest.param(Answered(200, body=body("../Goal/1")), NotShown.NO_ANSWER, id="with an id that is none"),
         pytest.param(
-            Answered(200, {"resourceType": "OperationOutcome", "id": "x"}),
+            Answered(200, body={"resourceType": "OperationOutcome", "id": "x"}),
             NotShown.NO_ANSWER,
             id="an outcome",
         ),
         pytest.param(
-            Answered(200, {"resourceType": "Person", "id": "old"}), NotShown.NO_ANSWER, id="another type"
+            Answered(200, body={"resourceType": "Person", "id": "old"}), NotShown.NO_ANSWER, id="another type"
         ),
         *(
             pytest.param(
@@ -381,10 +385,10 @@ def test_what_asking_for_a_patient_brings_is_read_as_it_is_meant(outcome: Outcom
     ("members", "expected"),
     [
         pytest.param({"active": True}, PatientThere("old"), id="in use"),
-        pytest.param({"active": False}, PatientThere("old", (), False), id="not in use"),
+        pytest.param({"active": False}, PatientThere("old", names=(), is_active=False), id="not in use"),
         pytest.param(
             {"identifier": [{"system": "s", "value": "v"}, {"value": "w"}, {"system": "x"}, None]},
-            PatientThere("old", (("s", "v"), ("", "w"))),
+            PatientThere("old", names=(("s", "v"), ("", "w"))),
             id="identifiers",
         ),
         pytest.param({"identifier": "v"}, PatientThere("old"), id="identifiers of no form"),

@@ -5,8 +5,8 @@ from service.sync.identity.references import ReferencesThere, named, referred, t
 BASE = "https://ehr.test/fhir"
 ADDRESSES = ReferencesThere(
     BASE,
-    {"Patient/p-here": "Patient/17", "Goal/g-here": "Goal/42"},
-    {("", ("Practitioner", "urn:npi", "9")): "Practitioner/3"},
+    there={"Patient/p-here": "Patient/17", "Goal/g-here": "Goal/42"},
+    logical={("", ("Practitioner", "urn:npi", "9")): "Practitioner/3"},
 )
 PLACES = ADDRESSES.here()
 

@@ -11,8 +11,8 @@ NAME = ("urn:test", "1")
 GOAL = {"resourceType": "Goal", "identifier": [{"system": "urn:test", "value": "1"}]}
 OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "processing"}]}
 
-CREATE = Entry("record-1", GOAL, NAME, conditional=True)
-UPDATE = Entry("record-2", {**GOAL, "id": "7"}, replaces=True, version="1")
+CREATE = Entry(record_id="record-1", tree=GOAL, name=NAME, conditional=True)
+UPDATE = Entry(record_id="record-2", tree={**GOAL, "id": "7"}, replaces=True, version="1")
 
 
 def answer(entry: Any, sent: Entry = CREATE) -> Outcome:
@@ -62,13 +62,13 @@ def test_an_entry_that_does_not_show_the_resource_tells_where_it_is(resource: An
 @pytest.mark.parametrize("shown", [OUTCOME, None, "not found"])
 def test_an_entry_that_is_refused_is_refused_by_a_fhir_server(shown: Any) -> None:
     outcome = answer({"response": {"status": "404", "outcome": shown}}, UPDATE)
-    assert outcome == Refused(404, OUTCOME if shown is OUTCOME else None, in_bundle=True)
+    assert outcome == Refused(404, outcome=OUTCOME if shown is OUTCOME else None, in_bundle=True)
     assert isinstance(outcome, Refused)
     assert outcome.is_fhir
 
 
 def test_an_update_without_a_version_is_an_update_and_names_none() -> None:
-    entry = Entry("record-2", {**GOAL, "id": "7"}, replaces=True).as_tree()
+    entry = Entry(record_id="record-2", tree={**GOAL, "id": "7"}, replaces=True).as_tree()
     assert entry["request"] == {"method": "PUT", "url": "Goal/7"}
     assert UPDATE.as_tree()["request"] == {"method": "PUT", "url": "Goal/7", "ifMatch": 'W/"1"'}
     assert CREATE.as_tree()["request"]["method"] == "POST"

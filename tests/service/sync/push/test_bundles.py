@@ -17,13 +17,16 @@ NOT_VALID = {"resourceType": "OperationOutcome", "issue": [{"severity": "error",
 def new(name: str, resource_type: str = "Goal", *, named: bool = True) -> Entry:
     """An entry that creates what is called so here."""
     tree = {"resourceType": resource_type, "identifier": [{"system": SYSTEM, "value": name}]}
-    return Entry(f"{resource_type}-{name}", tree, (SYSTEM, name) if named else None)
+    return Entry(record_id=f"{resource_type}-{name}", tree=tree, name=(SYSTEM, name) if named else None)
 
 
 def changed(server_id: str, resource_type: str = "Goal") -> Entry:
     """An entry that replaces version 1 of what has that id there."""
     return Entry(
-        f"record-{server_id}", {"resourceType": resource_type, "id": server_id}, replaces=True, version="1"
+        record_id=f"record-{server_id}",
+        tree={"resourceType": resource_type, "id": server_id},
+        replaces=True,
+        version="1",
     )
 
 
@@ -223,7 +226,7 @@ def test_a_status_is_read_whatever_stands_around_it(status: Any) -> None:
 )
 def test_what_stands_beside_an_answer_and_is_not_the_resource_is_left_out(resource: Any) -> None:
     (outcome,) = answers([A], {"entry": [{**silent("1"), "resource": resource}]})
-    assert outcome == Answered(201, None, "1", Address("Goal", "1", "1"))
+    assert outcome == Answered(201, body=None, version="1", address=Address("Goal", "1", "1"))
 
 
 @pytest.mark.parametrize("system", [None, 5, ["x"], {"x": 1}])
@@ -251,12 +254,12 @@ def without_etag() -> Tree:
 
 def test_a_refusal_carries_its_outcome_and_nothing_else() -> None:
     (refused, bare) = answers([A, B], {"entry": [failed(), {"response": {"status": "409"}}]})
-    assert refused == Refused(422, NOT_VALID, in_bundle=True)
+    assert refused == Refused(422, outcome=NOT_VALID, in_bundle=True)
     assert bare == Refused(409, in_bundle=True)
 
 
 def test_each_entry_is_asked_in_the_way_that_its_record_needs() -> None:
-    conditional = Entry("r", {"resourceType": "Goal"}, ("urn:s", "a|b"), conditional=True)
+    conditional = Entry(record_id="r", tree={"resourceType": "Goal"}, name=("urn:s", "a|b"), conditional=True)
     bundle = request("transaction", [A, changed("9"), conditional])
     assert (bundle["resourceType"], bundle["type"]) == ("Bundle", "transaction")
     assert [entry["request"] for entry in bundle["entry"]] == [
