@@ -10,8 +10,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from re import _constants as op  # type: ignore[attr-defined]  # typeshed hides the parser that re itself uses
-from re import _parser  # type: ignore[attr-defined]
+from re import _constants as op
+from re import _parser
 from typing import Any, NamedTuple
 
 #: What is tried on every text, and what is done with the slowest of them. Where time grows with the square of

@@ -1,10 +1,12 @@
 """Complete valid resources and records; a test states only what it is about."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from fhir_mappings.exact_json import Number, Tree
 from fhir_mappings.records import Activity, CarePlan, Goal, QuestionnaireResponse
 from fhir_mappings.resources import BY_RESOURCE_TYPE
+
+R = TypeVar("R")
 
 PATIENT = "patient-1"
 CLINIC = "https://clinic.example/patients"
@@ -124,22 +126,28 @@ TREES = {
 
 def goal_record(patient: str = PATIENT, **changed: Any) -> Goal:
     """The record that ``goal`` says; changed are elements of the tree."""
-    return record(goal(patient, **changed))
+    return _record_of(Goal, goal(patient, **changed))
 
 
 def care_plan_record(patient: str = PATIENT, **changed: Any) -> CarePlan:
     """The record that ``care_plan`` says; changed are elements of the tree."""
-    return record(care_plan(patient, **changed))
+    return _record_of(CarePlan, care_plan(patient, **changed))
 
 
 def activity_record(patient: str = PATIENT, **changed: Any) -> Activity:
     """The record that ``activity`` says; changed are elements of the tree."""
-    return record(activity(patient, **changed))
+    return _record_of(Activity, activity(patient, **changed))
 
 
 def questionnaire_response_record(patient: str = PATIENT, **changed: Any) -> QuestionnaireResponse:
     """The record that ``questionnaire_response`` says; changed are elements of the tree."""
-    return record(questionnaire_response(patient, **changed))
+    return _record_of(QuestionnaireResponse, questionnaire_response(patient, **changed))
+
+
+def _record_of(kind: type[R], tree: Tree) -> R:
+    made = record(tree)
+    assert isinstance(made, kind)
+    return made
 
 
 def record(tree: Tree) -> Any:

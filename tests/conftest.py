@@ -17,7 +17,7 @@ from tests.servers.shared import shared
 from tests.servers.workshop import MissingToolError
 
 # A slow machine is no defect: no deadline, and no complaint that data takes long to make.
-UNHURRIED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+UNHURRIED: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 hypothesis.settings.register_profile("here", **UNHURRIED)
 hypothesis.settings.register_profile("ci", derandomize=True, **UNHURRIED)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")

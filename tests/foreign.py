@@ -4,10 +4,10 @@ They are built from the same compiled definitions that the guard walks with, so 
 whether those definitions are right is what a real server says (test_r4_hapi.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -15,6 +15,8 @@ from hypothesis.strategies import SearchStrategy
 from fhir_mappings.r4.guard import shape_of
 from fhir_mappings.r4.shapes import Member, Shape
 from tests.foreign_values import ANY_VALUE, CODES, CONTAINED, DIVS, PRIMITIVES, UNITS
+
+T = TypeVar("T")
 
 Tree = dict[str, Any]
 
@@ -53,7 +55,7 @@ class _Writer:
     def likely(self, percent: int) -> bool:
         return self._dice.randrange(100) >= 100 - percent
 
-    def _pick(self, values: Any) -> Any:
+    def _pick(self, values: Sequence[T]) -> T:
         return values[self._dice.randrange(len(values))]
 
     def _new_id(self, stem: str) -> str:

@@ -34,12 +34,14 @@ def name(path: Path) -> str:
 
 
 def read(path: Path) -> exact_json.Tree:
-    return exact_json.parse(path.read_bytes())
+    tree: exact_json.Tree = exact_json.parse(path.read_bytes())
+    return tree
 
 
 def resource(path: Path) -> exact_json.Tree:
     said = read(path)
-    return BY_RECORD_TYPE[said["type"]].write(schemas.load(said))
+    written: exact_json.Tree = BY_RECORD_TYPE[said["type"]].write(schemas.load(said))
+    return written
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def http() -> requests.Session:
     return session
 
 
-def issues(base_url: str, tree: exact_json.Tree, profile: str | None = None) -> list[dict[str, object]]:
+def issues(base_url: str, tree: exact_json.Tree, profile: str | None = None) -> list[exact_json.Tree]:
     with http() as session:
         answer = session.post(
             f"{base_url}/{tree['resourceType']}/$validate",
@@ -68,13 +70,13 @@ def issues(base_url: str, tree: exact_json.Tree, profile: str | None = None) -> 
             data=exact_json.dump(tree).encode(),
             timeout=120,
         )
-    found: list[dict[str, object]] = answer.json()["issue"]
+    found: list[exact_json.Tree] = answer.json()["issue"]
     return found
 
 
-def rule(issue: dict[str, object]) -> str:
+def rule(issue: exact_json.Tree) -> str:
     details = issue.get("details", {})
-    return str(details["coding"][0]["code"]) if "coding" in details else ""  # type: ignore[index, operator]
+    return str(details["coding"][0]["code"]) if "coding" in details else ""
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=name)

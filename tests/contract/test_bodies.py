@@ -1,5 +1,7 @@
 """What a body may hold, what it may not, and what is kept of it."""
 
+from typing import Any
+
 import pytest
 
 from tests.contract.server import Server, address, assert_refused, unique, without
@@ -42,7 +44,7 @@ def test_plain_json_is_fine(server: Server) -> None:
     ],
     ids=["unknown code", "number for a code", "impossible date", "other form of date", "date further down"],
 )
-def test_a_value_that_cannot_be_is_refused(server: Server, elements: dict[str, object]) -> None:
+def test_a_value_that_cannot_be_is_refused(server: Server, elements: dict[str, Any]) -> None:
     assert_refused(server.post(server.goal(**elements)), 400)
 
 
@@ -80,7 +82,7 @@ def test_a_number_keeps_its_text(server: Server, number: str) -> None:
 
 def test_extensions_siblings_contained_and_partial_dates_are_kept(server: Server) -> None:
     extension = [{"url": "http://example.org/e", "valueString": "kept"}]
-    elements = {
+    elements: dict[str, Any] = {
         "contained": [{"resourceType": "Condition", "id": "back", "subject": server.subject}],
         "modifierExtension": [{"url": "http://example.org/m", "valueBoolean": True}],
         "_lifecycleStatus": {"extension": extension},

@@ -1,5 +1,6 @@
 """Read, create, update: statuses, versions and headers."""
 
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -14,7 +15,7 @@ def test_a_created_resource_comes_back_with_id_version_and_location(server: Serv
     created = response.json()
     assert version_of(response) == created["meta"]["versionId"] == "1"
     assert response.headers["Location"] == f"{server.base}{address(created)}/_history/1"
-    assert parsedate_to_datetime(response.headers["Last-Modified"])
+    assert isinstance(parsedate_to_datetime(response.headers["Last-Modified"]), datetime)
 
 
 def test_what_was_created_can_be_read_as_it_was_answered(server: Server) -> None:

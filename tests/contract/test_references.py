@@ -1,5 +1,7 @@
 """What references may point at."""
 
+from typing import Any
+
 import pytest
 
 from tests.contract.server import PATIENTS, Server, address, assert_refused, unique
@@ -72,7 +74,7 @@ def test_a_subject_by_the_servers_own_absolute_url_is_refused(server: Server) ->
     ids=["missing condition", "absolute condition", "missing practitioner", "extension"],
 )
 def test_references_that_nobody_can_search_by_are_not_looked_up(
-    server: Server, elements: dict[str, object]
+    server: Server, elements: dict[str, Any]
 ) -> None:
     assert server.post(server.goal(**elements)).status_code == 201
 

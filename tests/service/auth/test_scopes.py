@@ -2,7 +2,9 @@
 
 import pytest
 
-from service.auth.scopes import allows
+from service.auth.scopes import Interaction, allows
+
+INTERACTIONS: tuple[Interaction, ...] = ("c", "r", "u", "d", "s")
 
 
 @pytest.mark.parametrize(
@@ -29,12 +31,12 @@ from service.auth.scopes import allows
         ("", "Goal", ""),
     ],
 )
-def test_a_scope_grants_just_its_letters(scopes, resource_type, granted):
+def test_a_scope_grants_just_its_letters(scopes: str, resource_type: str, granted: str) -> None:
     assert (
-        "".join(letter for letter in "cruds" if allows(scopes, resource_type, letter, has_patient=True))
+        "".join(letter for letter in INTERACTIONS if allows(scopes, resource_type, letter, has_patient=True))
         == granted
     )
 
 
-def test_a_scope_in_the_context_of_a_patient_grants_nothing_without_one():
+def test_a_scope_in_the_context_of_a_patient_grants_nothing_without_one() -> None:
     assert not allows("patient/*.cruds", "Goal", "r", has_patient=False)

@@ -3,7 +3,9 @@
 import base64
 import hmac
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
@@ -21,27 +23,28 @@ RSA = RSAKey.generate_key(2048, {"kid": "rsa"})
 EC = ECKey.generate_key("P-256", {"kid": "ec"})
 STRANGER = RSAKey.generate_key(2048, {"kid": "rsa"})
 NEW = ECKey.generate_key("P-256", {"kid": "new"})
+Key = RSAKey | ECKey
 DEEP = "[" * 5000 + "]" * 5000
 
 
 class Clock:
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = START
 
-    def __call__(self):
+    def __call__(self) -> datetime:
         return self.now
 
 
-def at_once(work):
+def at_once(work: Callable[[], None]) -> None:
     work()
 
 
 class Issuer:
-    def __init__(self, *keys):
+    def __init__(self, *keys: Key) -> None:
         self.keys = keys
         self.asked = 0
 
-    def __call__(self, url):
+    def __call__(self, url: str) -> Any:
         assert url == URL
         self.asked += 1
         if not self.keys:
@@ -50,21 +53,21 @@ class Issuer:
 
 
 @pytest.fixture
-def clock():
+def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def issuer():
+def issuer() -> Issuer:
     return Issuer(RSA, EC)
 
 
 @pytest.fixture
-def verifier(issuer, clock):
+def verifier(issuer: Issuer, clock: Clock) -> TokenVerifier:
     return TokenVerifier(ISSUER, AUDIENCE, KeySource(URL, issuer, clock, run=at_once), clock)
 
 
-def claims(**changed):
+def claims(**changed: Any) -> dict[str, Any]:
     at = int(START.timestamp())
     whole = {
         "iss": ISSUER,
@@ -77,7 +80,7 @@ def claims(**changed):
     return {name: value for name, value in {**whole, **changed}.items() if value is not None}
 
 
-def bearer(key=RSA, alg="RS256", header=None, **changed):
+def bearer(key: Key = RSA, alg: str = "RS256", header: dict[str, Any] | None = None, **changed: Any) -> str:
     token = jwt.encode(
         {"alg": alg, "kid": key.kid, **(header or {})},
         claims(**changed),
@@ -88,27 +91,29 @@ def bearer(key=RSA, alg="RS256", header=None, **changed):
     return f"Bearer {token}"
 
 
-def part(value):
+def part(value: object) -> bytes:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
 
 
-def handmade(alg, sign):
+def handmade(alg: str, sign: Callable[[bytes], bytes]) -> str:
     """A token that no library would make: unsigned, or signed with the public key as a secret."""
     signed = part({"alg": alg, "kid": "rsa"}) + b"." + part(claims())
     return "Bearer " + (signed + b"." + base64.urlsafe_b64encode(sign(signed)).rstrip(b"=")).decode()
 
 
-def hmac_by_public_key(signed):
+def hmac_by_public_key(signed: bytes) -> bytes:
     return hmac.digest(RSA.as_pem(private=False), signed, "sha256")
 
 
 @pytest.mark.parametrize(("key", "alg"), [(RSA, "RS256"), (RSA, "RS384"), (EC, "ES256")])
-def test_a_token_of_the_issuer_says_who_asks_and_for_what(verifier, key, alg):
+def test_a_token_of_the_issuer_says_who_asks_and_for_what(
+    verifier: TokenVerifier, key: Key, alg: str
+) -> None:
     principal = verifier.principal(bearer(key, alg, patient="p1"))
     assert (principal.actor, principal.scopes, principal.patient) == ("app-1", "system/*.rs", "p1")
 
 
-def test_one_audience_among_several_is_enough(verifier):
+def test_one_audience_among_several_is_enough(verifier: TokenVerifier) -> None:
     assert verifier.principal(bearer(aud=["https://other.example", AUDIENCE])).actor == "app-1"
 
 
@@ -131,12 +136,12 @@ def test_one_audience_among_several_is_enough(verifier):
         {"patient": ["p1"]},
     ],
 )
-def test_a_token_with_a_wrong_claim_is_refused(verifier, changed):
+def test_a_token_with_a_wrong_claim_is_refused(verifier: TokenVerifier, changed: dict[str, Any]) -> None:
     with pytest.raises(Unauthorized):
         verifier.principal(bearer(**changed))
 
 
-def test_a_clock_that_is_a_little_off_is_forgiven(verifier):
+def test_a_clock_that_is_a_little_off_is_forgiven(verifier: TokenVerifier) -> None:
     at = int(START.timestamp())
     assert verifier.principal(bearer(exp=at - 20, nbf=at + 20)).actor == "app-1"
 
@@ -164,12 +169,14 @@ def test_a_clock_that_is_a_little_off_is_forgiven(verifier):
         bearer(EC, "ES256", header={"kid": "rsa"}),
     ],
 )
-def test_what_is_no_token_of_the_issuer_is_refused(verifier, authorization):
+def test_what_is_no_token_of_the_issuer_is_refused(
+    verifier: TokenVerifier, authorization: str | None
+) -> None:
     with pytest.raises(Unauthorized):
         verifier.principal(authorization)
 
 
-def test_a_token_that_was_good_a_moment_ago_ends_with_its_time(verifier, clock):
+def test_a_token_that_was_good_a_moment_ago_ends_with_its_time(verifier: TokenVerifier, clock: Clock) -> None:
     token = bearer()
     verifier.principal(token)
     clock.now += timedelta(seconds=331)
@@ -177,7 +184,9 @@ def test_a_token_that_was_good_a_moment_ago_ends_with_its_time(verifier, clock):
         verifier.principal(token)
 
 
-def test_a_token_that_was_good_a_moment_ago_ends_with_its_key(verifier, issuer, clock):
+def test_a_token_that_was_good_a_moment_ago_ends_with_its_key(
+    verifier: TokenVerifier, issuer: Issuer, clock: Clock
+) -> None:
     token = bearer(exp=int(START.timestamp()) + 86_400)
     verifier.principal(token)
     issuer.keys = (NEW,)
@@ -186,7 +195,7 @@ def test_a_token_that_was_good_a_moment_ago_ends_with_its_key(verifier, issuer, 
         verifier.principal(token)
 
 
-def test_a_token_that_was_good_does_not_vouch_for_one_like_it(verifier):
+def test_a_token_that_was_good_does_not_vouch_for_one_like_it(verifier: TokenVerifier) -> None:
     token = bearer()
     verifier.principal(token)
     start, claimed, signature = token.split(".")
@@ -196,22 +205,23 @@ def test_a_token_that_was_good_does_not_vouch_for_one_like_it(verifier):
         verifier.principal(f"{start}.{other}.{signature}")
 
 
-def signed(payload, header=None):
+def signed(payload: str, header: str | None = None) -> str:
     """A token that the issuer did sign, whatever it says: header and payload are taken as they are."""
     start = base64.urlsafe_b64encode((header or '{"alg":"ES256","kid":"ec"}').encode()).rstrip(b"=")
     text = start + b"." + base64.urlsafe_b64encode(payload.encode("utf-8", "surrogatepass")).rstrip(b"=")
+    assert EC.private_key is not None
     hashed = EC.private_key.sign(text, ECDSA(SHA256()))
     signature = b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(hashed))
     return "Bearer " + (text + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
 
 
-def said(**raw):
+def said(**raw: str) -> str:
     """Claims as JSON text, some of them replaced by text of the test's own."""
     members = {name: json.dumps(value) for name, value in claims().items()} | raw
     return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in members.items()) + "}"
 
 
-def test_a_token_made_by_hand_counts_where_its_claims_do(verifier):
+def test_a_token_made_by_hand_counts_where_its_claims_do(verifier: TokenVerifier) -> None:
     assert verifier.principal(signed(said())).actor == "app-1"
 
 
@@ -260,7 +270,9 @@ def test_a_token_made_by_hand_counts_where_its_claims_do(verifier):
         said(patient="true"),
     ],
 )
-def test_a_token_that_the_issuer_signed_and_that_says_nonsense_is_refused(verifier, payload):
+def test_a_token_that_the_issuer_signed_and_that_says_nonsense_is_refused(
+    verifier: TokenVerifier, payload: str
+) -> None:
     with pytest.raises(Unauthorized):
         verifier.principal(signed(payload))
 
@@ -282,16 +294,16 @@ def test_a_token_that_the_issuer_signed_and_that_says_nonsense_is_refused(verifi
         "NaN",
     ],
 )
-def test_a_token_with_an_odd_header_is_refused(verifier, header):
+def test_a_token_with_an_odd_header_is_refused(verifier: TokenVerifier, header: str) -> None:
     with pytest.raises(Unauthorized):
         verifier.principal(signed(said(), header))
 
 
-def test_times_of_any_size_are_times(verifier):
+def test_times_of_any_size_are_times(verifier: TokenVerifier) -> None:
     assert verifier.principal(signed(said(exp="9" * 300))).actor == "app-1"
     assert verifier.principal(signed(said(exp=str(START.timestamp() + 0.5)))).actor == "app-1"
 
 
-def test_scopes_are_a_text_or_a_list_of_them(verifier):
+def test_scopes_are_a_text_or_a_list_of_them(verifier: TokenVerifier) -> None:
     several = said(scope='["system/Goal.rs", "mainstay/sync"]')
     assert verifier.principal(signed(several)).scopes == "system/Goal.rs mainstay/sync"

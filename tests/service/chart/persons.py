@@ -130,7 +130,7 @@ class Town:
 
     def _conflicts(self) -> None:
         trees = self.trees()
-        there = {**trees["cids-goal"], "expressedBy": self.says(self.bob)}
+        moved = {**trees["cids-goal"], "expressedBy": self.says(self.bob)}
         noted = {
             **trees["cids-activity"],
             "note": [{"authorReference": self.says(self.ann, ANNS), "text": "x"}],
@@ -139,7 +139,7 @@ class Town:
             for name, record_id, resolved, sides in (
                 ("open", "anns-goal", None, [trees["anns-goal"]] * 3),
                 ("decided", "anns-plan", MOMENT, [trees["anns-plan"]] * 3),
-                ("cids", "cids-goal", None, [trees["cids-goal"], trees["cids-goal"], there]),
+                ("cids", "cids-goal", None, [trees["cids-goal"], trees["cids-goal"], moved]),
                 ("there", "cids-activity", None, [trees["cids-activity"], trees["cids-activity"], noted]),
             ):
                 base, here, there = map(exact_json.dump, sides)
@@ -216,11 +216,11 @@ class Town:
             )
 
 
-def names_in(value: Any) -> Iterator[tuple[str, Tree]]:
+def names_in(value: Any) -> Iterator[tuple[tuple[str, str], Tree]]:
     """Yield every identifier of a tree's references, with the reference; apart from the code under test."""
     if isinstance(value, dict):
         if isinstance(value.get("identifier"), dict) and "resourceType" not in value:
-            yield (value["identifier"].get("system"), value["identifier"].get("value")), value  # type: ignore[misc]
+            yield (value["identifier"].get("system"), value["identifier"].get("value")), value
         for member in value.values():
             yield from names_in(member)
     elif isinstance(value, list):

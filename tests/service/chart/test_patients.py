@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from service.chart import Chart, PatientRegister
+from service.chart import Chart, Patient, PatientRegister
 from service.errors import Conflict, InvalidContent, InvalidInput, NotFound
 from service.store.database import Database
 from service.store.tables import OutboxRow, PatientLink, Watermark
@@ -60,7 +60,8 @@ def test_patients_come_page_by_page_in_the_order_of_registration(chart: Chart, c
     for number in range(5):
         made.append(chart.register_patient([("urn:oid:1", str(number))], "nurse"))
         clock.advance(seconds=number % 2)  # some at the same moment
-    seen, after = [], None
+    seen: list[Patient] = []
+    after: str | None = None
     while True:
         page = chart.patients(2, after)
         assert page.total == 5
@@ -113,11 +114,12 @@ def test_a_second_value_in_a_system_is_refused_unless_it_is_meant(
 ) -> None:
     one = chart.register_patient([ONE], "nurse")
     before = contents(database)
-    for act, path in (
+    refusals: list[tuple[Callable[[], object], str]] = [
         (lambda: register.add_identifier(one.id, TWO, "jo"), "value"),
         (lambda: chart.register_patient([ONE, TWO], "jo"), "identifiers[1].value"),
         (lambda: chart.register_patient([THREE, FOUR], "jo"), "identifiers[1].value"),
-    ):
+    ]
+    for act, path in refusals:
         with pytest.raises(InvalidContent) as refusal:
             act()
         assert [finding.path for finding in refusal.value.findings] == [path]
@@ -168,14 +170,15 @@ def test_another_patients_identifier_is_not_given_corrected_or_removed(
 ) -> None:
     one, two = chart.register_patient([ONE], "nurse"), chart.register_patient([TWO], "nurse")
     before = contents(database)
-    for refused, act in (
+    acts: list[tuple[type[Exception], Callable[[], object]]] = [
         (Conflict, lambda: register.add_identifier(one.id, TWO, "jo", also=True)),
         (Conflict, lambda: register.correct_identifier(one.id, ONE, TWO, "jo")),
         (NotFound, lambda: register.correct_identifier(one.id, TWO, THREE, "jo")),
         (NotFound, lambda: register.remove_identifier(two.id, ONE, "jo")),
         (NotFound, lambda: register.remove_identifier(one.id, THREE, "jo")),
         (NotFound, lambda: register.add_identifier("nobody", THREE, "jo")),
-    ):
+    ]
+    for refused, act in acts:
         with pytest.raises(refused):
             act()
     assert contents(database) == before

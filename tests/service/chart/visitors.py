@@ -157,14 +157,14 @@ class World:
         """Return how a person may be said; half of it is right."""
         other = next(name for name in PEOPLE if name != one)
         address, mine, theirs = addresses[one], self.identifier(one), self.identifier(other)
-        right = [
+        right: list[Tree] = [
             {"reference": address},
             {"identifier": mine},
             {"type": "Patient", "identifier": mine},
             {"reference": address, "identifier": mine},
             {"reference": f"{address}/_history/1"},
         ]
-        wrong = [
+        wrong: list[Tree] = [
             {"reference": addresses[other]},
             {"reference": address, "identifier": theirs},
             {"reference": addresses[other], "identifier": mine},
@@ -175,7 +175,7 @@ class World:
             {"display": one},
         ]
         # Wrong if people say it; a server may know somebody by what is not registered here.
-        unregistered = {"reference": address, "identifier": NOBODY}
+        unregistered: Tree = {"reference": address, "identifier": NOBODY}
         return dict(chosen.of([*right * 6, *wrong, *[unregistered] * 5]))
 
     def _records_said(self, chosen: Chosen) -> list[str]:
@@ -241,7 +241,7 @@ class World:
         if there.get("resourceType") == kind:
             addresses = {name: f"Patient/{patient}" for name, patient in self.there.items()}
             said = self._tree(chosen, kind, self.person(chosen), addresses, [])
-            others = {
+            others: Tree = {
                 name: said[name]
                 for name in ("contained", "extension", "expressedBy", "author", "source")
                 if name in said
@@ -289,7 +289,8 @@ class World:
             query = select(link.record_id, link.resource_type, link.server_id).where(
                 link.server_id.is_not(None)
             )
-            return [tuple(row) for row in session.execute(query.order_by(link.updated_at, link.server_id))]
+            rows = session.execute(query.order_by(link.updated_at, link.server_id))
+            return [(record_id, kind, there) for record_id, kind, there in rows if there is not None]
 
     def _copies(self) -> list[tuple[str, str]]:
         return [(kind, server_id) for _, kind, server_id in self._linked()]
@@ -301,7 +302,7 @@ class World:
         return body
 
 
-def _plain(tree: Tree) -> Any:
+def _plain(tree: Any) -> Any:
     """Return a tree with numbers that the standard library's JSON can say."""
     if isinstance(tree, dict):
         return {name: _plain(value) for name, value in tree.items()}

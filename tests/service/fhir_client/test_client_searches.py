@@ -211,6 +211,7 @@ def test_a_search_for_any_of_many_values_is_one_answer(client: FHIRClient) -> No
     result = client.search_any("Goal", "_id", ["1", "2", "3"], {"status": "active"})
     assert isinstance(result, Found)
     assert [one["id"] for one in result.resources] == ["1", "2", "3"]
+    # responses adds params to the requests of its calls, and its hints do not say so.
     assert all(call.request.params["status"] == "active" for call in responses.calls)  # type: ignore[attr-defined]
 
 

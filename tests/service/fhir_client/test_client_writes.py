@@ -1,5 +1,7 @@
 """Writes, as servers answer them in good faith: done is done, whatever the answer shows of it."""
 
+from typing import Any
+
 import pytest
 import responses
 
@@ -9,7 +11,7 @@ from service.fhir_client.outcomes import Address, Answered, Refused
 
 BASE = "https://ehr.test/fhir"
 GOAL = {"resourceType": "Goal", "id": "1"}
-FHIR = {"content_type": "application/fhir+json"}
+FHIR: dict[str, Any] = {"content_type": "application/fhir+json"}
 FHIR_HEADERS = {"Content-Type": "application/fhir+json"}
 CREATED = b"HTTP/1.1 201 Created\r\nContent-Type: application/fhir+json\r\n"
 

@@ -1,32 +1,40 @@
 """For each documented operation a request that has to be answered with 2xx."""
 
+from collections.abc import Callable
+from typing import Any
+
+from fhir_mappings.exact_json import Tree
 from service import record_types
 from service.routes.fhir.search import PARAMETERS
-from tests.service.routes.world import IDENTIFIER, KINDS
+from tests.service.routes.world import IDENTIFIER, KINDS, World
 
 TYPE_OF = {kind.path: kind.resource_type for kind in record_types.ALL}
+#: What a case of Schemathesis is made with: parameters, headers, a body.
+Request = dict[str, Any]
+Make = Callable[[World], Request]
+
 VERSION_1 = {"If-Match": 'W/"1"'}
 
 
-def _plain(world):
+def _plain(world: World) -> Request:
     return {}
 
 
-def _record(resource_type, **more):
-    def made(world):
+def _record(resource_type: str, **more: Any) -> Make:
+    def made(world: World) -> Request:
         return {"path_parameters": {"record_id": world.created(resource_type)["id"]}, **more}
 
     return made
 
 
-def _noun(noun):
+def _noun(noun: str) -> dict[str, Make]:
     resource_type = TYPE_OF[noun]
     base, one = f"/api/v1/{noun}", f"/api/v1/{noun}/{{record_id}}"
 
-    def body(world):
+    def body(world: World) -> Tree:
         return world.record(noun) if noun in KINDS else world.questionnaire()
 
-    def put(world):
+    def put(world: World) -> Request:
         created = world.created(resource_type)
         current = world.api.get(f"{base}/{created['id']}").json
         parameters = {"record_id": created["id"]}
@@ -42,14 +50,14 @@ def _noun(noun):
     }
 
 
-def _fhir(resource_type):
+def _fhir(resource_type: str) -> dict[str, Make]:
     base, one = f"/fhir/{resource_type}", f"/fhir/{resource_type}/{{record_id}}"
 
-    def put(world):
+    def put(world: World) -> Request:
         created = world.created(resource_type)
         return {"path_parameters": {"record_id": created["id"]}, "headers": VERSION_1, "body": created}
 
-    def version(world):
+    def version(world: World) -> Request:
         return {"path_parameters": {"record_id": world.created(resource_type)["id"], "version_id": "1"}}
 
     return {
@@ -62,51 +70,52 @@ def _fhir(resource_type):
     }
 
 
-def _conflict(world):
+def _conflict(world: World) -> Request:
     return {"path_parameters": {"conflict_id": world.conflict()}}
 
 
-def _retry(world):
+def _retry(world: World) -> Request:
     created = world.created("Goal")
     world.run()
     return {"path_parameters": {"record_id": created["id"]}}
 
 
-def _somebody(world, number):
+def _somebody(world: World, number: int) -> str:
     """Our id of a patient of the request's own, who is called by that number."""
     return world.api.register(f"{number}-{world.created('Goal')['id']}")
 
 
-def _named(world, patient_id):
-    return world.api.get(f"/api/v1/patients/{patient_id}").json["identifiers"][0]
+def _named(world: World, patient_id: str) -> Tree:
+    named: Tree = world.api.get(f"/api/v1/patients/{patient_id}").json["identifiers"][0]
+    return named
 
 
-def _with_identifier(world):
+def _with_identifier(world: World) -> Request:
     patient_id = _somebody(world, 1)
     second = {"system": "urn:second", "value": patient_id}
     assert world.api.post(f"/api/v1/patients/{patient_id}/identifiers", second).status == 200
     return {"path_parameters": {"patient_id": patient_id}, "body": second}
 
 
-def _correct(world):
+def _correct(world: World) -> Request:
     patient_id = _somebody(world, 2)
     wrong = _named(world, patient_id)
     body = {"identifier": wrong, "corrected": {**wrong, "value": f"{wrong['value']}-mended"}}
     return {"path_parameters": {"patient_id": patient_id}, "body": body}
 
 
-def _merge(world):
+def _merge(world: World) -> Request:
     return {"path_parameters": {"patient_id": _somebody(world, 3)}, "body": {"into": _somebody(world, 4)}}
 
 
-def _unmerge(world):
+def _unmerge(world: World) -> Request:
     merge = _merge(world)
     patient_id = merge["path_parameters"]["patient_id"]
     assert world.api.post(f"/api/v1/patients/{patient_id}/merge", merge["body"]).status == 200
     return {"path_parameters": {"patient_id": patient_id}}
 
 
-def _match(world):
+def _match(world: World) -> Request:
     patient_id = _somebody(world, 5)
     there = {"resourceType": "Patient", "identifier": [_named(world, patient_id)]}
     server_id = world.there.post("/fhir/Patient", there).json["id"]
@@ -116,7 +125,7 @@ def _match(world):
     }
 
 
-REQUESTS = {
+REQUESTS: dict[str, Make] = {
     "GET /api/v1/patients": lambda world: {"query": {"identifier": "{system}|{value}".format(**IDENTIFIER)}},
     "POST /api/v1/patients": lambda world: {"body": {"identifiers": [{"system": "s", "value": "v"}]}},
     "GET /api/v1/patients/{patient_id}": lambda world: {"path_parameters": {"patient_id": world.patient}},

@@ -2,8 +2,11 @@
 
 import pytest
 
+from fhir_mappings.exact_json import Tree
 from service.app import create_app
 from service.config import Config
+from service.store.database import Database
+from tests.clock import Clock
 from tests.service.routes.caller import GUARDED, Api, fhir_goal, goal, published_keys, token
 
 PUBLIC = "https://mainstay.example/records"
@@ -17,18 +20,18 @@ FORGED = {
 
 
 @pytest.fixture
-def public(database, clock):
+def public(database: Database, clock: Clock) -> Api:
     """A caller of a service that knows what it is called from outside."""
     config = Config(**GUARDED, public_url=PUBLIC)
     return Api(create_app(config, database=database, clock=clock, fetch_keys=published_keys), token())
 
 
-def links(bundle):
+def links(bundle: Tree) -> list[str]:
     """Every address in a Bundle."""
     return [link["url"] for link in bundle["link"]] + [entry["fullUrl"] for entry in bundle["entry"]]
 
 
-def test_every_link_begins_with_the_public_address_whatever_a_request_says(public):
+def test_every_link_begins_with_the_public_address_whatever_a_request_says(public: Api) -> None:
     patient = public.register()
     created = [public.post("/fhir/Goal", fhir_goal(patient), **FORGED) for _ in range(2)]
     id_ = created[0].json["id"]
@@ -43,7 +46,7 @@ def test_every_link_begins_with_the_public_address_whatever_a_request_says(publi
     assert statement["implementation"]["url"] == f"{PUBLIC}/fhir"
 
 
-def test_a_next_link_leads_on_from_outside_too(public):
+def test_a_next_link_leads_on_from_outside_too(public: Api) -> None:
     patient = public.register()
     made = [public.post("/api/v1/goals", goal(patient)) for _ in range(2)]
     ids = {one.json["id"] for one in made}
@@ -56,13 +59,15 @@ def test_a_next_link_leads_on_from_outside_too(public):
     assert {entry["resource"]["id"] for entry in first["entry"] + second["entry"]} == ids
 
 
-def test_without_a_public_address_links_begin_as_the_request_did(api):
+def test_without_a_public_address_links_begin_as_the_request_did(api: Api) -> None:
     api.post("/fhir/Goal", fhir_goal(api.register()))
     found = api.get("/fhir/Goal", Host="127.0.0.1:8123", X_Forwarded_Proto="https").json
     assert all(url.startswith("http://127.0.0.1:8123/fhir/Goal") for url in links(found))
 
 
-def test_a_service_that_others_reach_answers_nothing_without_an_issuer(database, clock):
+def test_a_service_that_others_reach_answers_nothing_without_an_issuer(
+    database: Database, clock: Clock
+) -> None:
     app = create_app(Config(public_url=PUBLIC), database=database, clock=clock)
     api, seen = Api(app), 0
     for path, methods in app.extensions["openapi"]["paths"].items():
@@ -84,7 +89,7 @@ def test_a_service_that_others_reach_answers_nothing_without_an_issuer(database,
         "HTTP://LOCALHOST:80/fhir",
     ],
 )
-def test_a_reference_by_our_own_address_is_the_one_that_it_equals(api, base):
+def test_a_reference_by_our_own_address_is_the_one_that_it_equals(api: Api, base: str) -> None:
     patient = api.register()
     made = api.post("/fhir/Goal", fhir_goal(f"x{patient}"))
     assert made.status == 422
@@ -113,7 +118,7 @@ def test_a_reference_by_our_own_address_is_the_one_that_it_equals(api, base):
 
 
 @pytest.mark.parametrize("name", ["patient", "subject"])
-def test_a_search_by_our_own_address_finds_what_the_id_finds(api, name):
+def test_a_search_by_our_own_address_finds_what_the_id_finds(api: Api, name: str) -> None:
     patient, other = api.register(), api.register("MS-2")
     made = api.post("/fhir/Goal", fhir_goal(patient)).json["id"]
     api.post("/fhir/Goal", fhir_goal(other))
@@ -127,13 +132,13 @@ def test_a_search_by_our_own_address_finds_what_the_id_finds(api, name):
         assert api.get(f"/fhir/Goal?{name}={value}").json["total"] == 0
 
 
-def test_a_record_may_name_its_patient_by_our_own_address_too(api):
+def test_a_record_may_name_its_patient_by_our_own_address_too(api: Api) -> None:
     patient = api.register()
     record = goal(patient, subject={"reference": f"http://localhost/fhir/Patient/{patient}"})
     assert api.post("/api/v1/goals", record).json["subject"] == {"reference": f"Patient/{patient}"}
 
 
-def test_with_a_public_address_that_one_is_our_own_and_a_requests_host_is_not(public):
+def test_with_a_public_address_that_one_is_our_own_and_a_requests_host_is_not(public: Api) -> None:
     patient = public.register()
     by = "{}/fhir/Patient/" + patient
     ours = public.post("/fhir/Goal", fhir_goal(patient, subject={"reference": by.format(PUBLIC)}))

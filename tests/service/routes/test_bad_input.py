@@ -1,10 +1,19 @@
 """Bad input: each gets a clear refusal that names the field, no traceback, and nothing is stored."""
 
+from typing import Any
+
 import pytest
+from flask import Flask
 
 from fhir_mappings import exact_json
+from fhir_mappings.exact_json import Tree
 from service.app import create_app
 from service.config import Config
+from service.store.database import Database
+from service.sync.engine import Sync
+from service.sync.server.connections import Connection
+from service.sync.status import Summary
+from tests.clock import Clock
 from tests.service.routes.caller import Api, fhir_goal, goal
 
 ACTIVE_TEXT = {
@@ -14,7 +23,7 @@ ACTIVE_TEXT = {
 
 
 @pytest.fixture
-def patient(api):
+def patient(api: Api) -> str:
     return api.register()
 
 
@@ -41,7 +50,7 @@ FACES = ["/api/v1/goals", "/fhir/Goal"]
         b'{"type":"Goal","resourceType":"Goal","statement":"\xff"}',
     ],
 )
-def test_what_is_not_the_json_of_one_object_is_refused(api, path, text):
+def test_what_is_not_the_json_of_one_object_is_refused(api: Api, path: str, text: str | bytes) -> None:
     answer = api.post(path, text)
     assert answer.status == 400, answer
     assert answer.json["resourceType"] == "OperationOutcome"
@@ -51,22 +60,22 @@ def test_what_is_not_the_json_of_one_object_is_refused(api, path, text):
 
 @pytest.mark.parametrize("path", FACES)
 @pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/json; charset=utf-16"])
-def test_another_media_type_is_refused(api, path, media_type):
+def test_another_media_type_is_refused(api: Api, path: str, media_type: str) -> None:
     assert api.post(path, "{}", Content_Type=media_type).status == 415
 
 
-def test_a_body_without_a_media_type_is_refused(app):
+def test_a_body_without_a_media_type_is_refused(app: Flask) -> None:
     assert app.test_client().post("/api/v1/goals", data="{}").status_code == 415
 
 
 @pytest.mark.parametrize("path", FACES)
-def test_a_body_of_ten_megabytes_is_refused_unread(api, path):
+def test_a_body_of_ten_megabytes_is_refused_unread(api: Api, path: str) -> None:
     body = exact_json.dump({"type": "Goal", "resourceType": "Goal", "statement": "x" * 10_000_000})
     answer = api.post(path, body)
     assert (answer.status, answer.json["issue"][0]["code"]) == (413, "too-costly")
 
 
-def test_a_body_of_ten_megabytes_without_a_length_is_refused(app):
+def test_a_body_of_ten_megabytes_without_a_length_is_refused(app: Flask) -> None:
     """As a client sends it that streams; the limit counts what arrives, not what was announced."""
     from io import BytesIO
 
@@ -93,7 +102,9 @@ def test_a_body_of_ten_megabytes_without_a_length_is_refused(app):
         ({"subject": {}}, 422, ["Goal.subject"]),
     ],
 )
-def test_a_wrong_record_is_refused_by_the_path_of_each_wrong_field(api, patient, changed, status, paths):
+def test_a_wrong_record_is_refused_by_the_path_of_each_wrong_field(
+    api: Api, patient: str, changed: Tree, status: int, paths: list[str]
+) -> None:
     answer = api.post("/api/v1/goals", goal(patient, **changed))
     assert answer.status == status, answer
     assert sorted(answer.paths) == sorted(paths)
@@ -112,13 +123,15 @@ def test_a_wrong_record_is_refused_by_the_path_of_each_wrong_field(api, patient,
         ({"description": "Walk", "mood": "low"}, ["Goal.description", "Goal.mood"]),
     ],
 )
-def test_a_wrong_resource_is_refused_by_the_path_of_each_wrong_element(api, patient, changed, paths):
+def test_a_wrong_resource_is_refused_by_the_path_of_each_wrong_element(
+    api: Api, patient: str, changed: Tree, paths: list[str]
+) -> None:
     answer = api.post("/fhir/Goal", fhir_goal(patient, **changed))
     assert (answer.status, sorted(answer.paths)) == (422, sorted(paths)), answer
     assert api.get("/fhir/Goal").json["total"] == 0
 
 
-def test_a_plan_may_not_refer_to_another_patients_goal(api, patient):
+def test_a_plan_may_not_refer_to_another_patients_goal(api: Api, patient: str) -> None:
     others = api.post("/api/v1/goals", goal(api.register("MS-2"))).json["id"]
     plan = {
         "type": "CarePlan",
@@ -141,7 +154,9 @@ def test_a_plan_may_not_refer_to_another_patients_goal(api, patient):
         ({"implicitRules": "https://example.org/rules"}, "implicitRules"),
     ],
 )
-def test_an_edit_under_a_modifier_that_is_unknown_here_is_refused_by_name(api, patient, changed, path):
+def test_an_edit_under_a_modifier_that_is_unknown_here_is_refused_by_name(
+    api: Api, patient: str, changed: Tree, path: str
+) -> None:
     created = api.post("/fhir/Goal", fhir_goal(patient, **changed))
     assert created.status == 201, created
     place = f"/api/v1/goals/{created.json['id']}"
@@ -155,22 +170,27 @@ def test_an_edit_under_a_modifier_that_is_unknown_here_is_refused_by_name(api, p
 @pytest.mark.parametrize(
     "path", ["/nowhere", "/api/v1/nowhere", "/fhir/Observation", "/fhir/Goal/a%00b", "/fhir/Goal/a b"]
 )
-def test_what_is_not_there_is_said_as_an_outcome(api, path):
+def test_what_is_not_there_is_said_as_an_outcome(api: Api, path: str) -> None:
     answer = api.get(path)
     assert (answer.status, answer.json["issue"][0]["code"]) == (404, "not-found")
 
 
-class Broken:
+class Broken(Sync):
     """A synchronisation that fails as no one expected, its message holding what a person wrote."""
 
-    def summary(self, connection=None):
+    def __init__(self) -> None:
+        """It has nothing to keep in step, and nothing to do it with."""
+
+    def summary(self, connection: str | None = None) -> Summary:
         raise RuntimeError("SEEDED-STATEMENT")
 
-    def connections(self):
+    def connections(self) -> list[Connection]:
         return []
 
 
-def test_an_unknown_error_is_answered_with_its_request_id_and_nothing_else(database, clock, capfd):
+def test_an_unknown_error_is_answered_with_its_request_id_and_nothing_else(
+    database: Database, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
     api = Api(create_app(Config(), database=database, clock=clock, sync=Broken()))
     answer = api.get("/api/v1/sync/summary")
     assert answer.status == 500
@@ -196,12 +216,12 @@ def test_an_unknown_error_is_answered_with_its_request_id_and_nothing_else(datab
         ({"mood": 1}, 400, "mood"),
     ],
 )
-def test_translate_refuses_what_it_cannot_translate(api, body, status, path):
+def test_translate_refuses_what_it_cannot_translate(api: Api, body: Any, status: int, path: str) -> None:
     answer = api.post("/api/v1/translate", body)
     assert (answer.status, answer.paths[0]) == (status, path), answer
 
 
-def test_translate_says_a_resource_as_a_record_with_what_got_lost_and_back(api):
+def test_translate_says_a_resource_as_a_record_with_what_got_lost_and_back(api: Api) -> None:
     foreign = fhir_goal(
         "x", extension=[{"url": "https://example.org/n", "valueDecimal": exact_json.Number("7.50")}]
     )

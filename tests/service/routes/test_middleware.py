@@ -1,16 +1,26 @@
 """Who is let in, to what: tokens, scopes, one patient's records, loopback."""
 
-import pytest
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
+from flask import Flask
+
+from fhir_mappings.exact_json import Tree
 from service.app import create_app, require_safe_binding
 from service.config import Config
-from tests.service.routes.caller import GUARDED, Api, fhir_goal, goal, token
+from service.store.database import Database
+from tests.clock import Clock
+from tests.service.routes.caller import GUARDED, Api, AsPrincipal, fhir_goal, goal, token
 from tests.service.store.full import fill
+
+#: The API as one of two patients sees it, our ids of both, and of a goal of each.
+Two = tuple[Api, str, str, str, str]
 
 EVERYTHING = "system/*.cruds mainstay/sync"
 
 
-def operations(app):
+def operations(app: Flask) -> Iterator[tuple[str, str, bool]]:
     """Every documented operation: method, path with a made-up id in it, and whether it needs a token."""
     for path, methods in app.extensions["openapi"]["paths"].items():
         for method, operation in methods.items():
@@ -21,7 +31,7 @@ def operations(app):
                 yield method.upper(), concrete, bool(operation["security"])
 
 
-def test_every_operation_needs_a_token_but_those_that_say_otherwise(guarded_app):
+def test_every_operation_needs_a_token_but_those_that_say_otherwise(guarded_app: Flask) -> None:
     anyone = Api(guarded_app)
     seen = list(operations(guarded_app))
     assert len(seen) > 60
@@ -32,7 +42,7 @@ def test_every_operation_needs_a_token_but_those_that_say_otherwise(guarded_app)
             assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_token_without_scopes_opens_nothing(guarded_app):
+def test_a_token_without_scopes_opens_nothing(guarded_app: Flask) -> None:
     api = Api(guarded_app, token(scope="openid"))
     for method, path, guarded in operations(guarded_app):
         if guarded and "translate" not in path:
@@ -41,7 +51,7 @@ def test_a_token_without_scopes_opens_nothing(guarded_app):
 
 
 _IDENTIFIER = {"system": "s", "value": "v"}
-_BODIES = {
+_BODIES: dict[str, Tree] = {
     "identifiers": _IDENTIFIER,
     "remove": _IDENTIFIER,
     "correct": {"identifier": _IDENTIFIER, "corrected": _IDENTIFIER},
@@ -51,7 +61,7 @@ _BODIES = {
 }
 
 
-def _body(path):
+def _body(path: str) -> Tree:
     """A body good enough to get past its own check."""
     fhir_type = path.split("/")[2] if path.startswith("/fhir/") else None
     record_types = {
@@ -60,7 +70,7 @@ def _body(path):
         "activities": "Activity",
         "questionnaire-responses": "QuestionnaireResponse",
     }
-    noun = path.split("/")[3] if path.startswith("/api/") else None
+    noun = path.split("/")[3] if path.startswith("/api/") else ""
     act = path.rsplit("/", 1)[1]
     if act in _BODIES:
         return _BODIES[act]
@@ -68,7 +78,7 @@ def _body(path):
         return {"resourceType": fhir_type}
     if noun in record_types:
         return {"type": record_types[noun], "subject": {}}
-    bodies = {
+    bodies: dict[str, Tree] = {
         "patients": {"identifiers": [{"system": "s", "value": "v"}]},
         "questionnaires": {"resourceType": "Questionnaire"},
         "connections": {"name": "c", "base_url": "http://localhost/fhir"},
@@ -93,12 +103,14 @@ def _body(path):
         ("system/*.*", "GET", "/api/v1/connections", False),
     ],
 )
-def test_a_scope_opens_what_it_names(as_principal, scope, method, path, allowed):
+def test_a_scope_opens_what_it_names(
+    as_principal: AsPrincipal, scope: str, method: str, path: str, allowed: bool
+) -> None:
     assert as_principal(scope=scope).send(method, path).status == (200 if allowed else 403)
 
 
 @pytest.fixture
-def two(as_principal):
+def two(as_principal: AsPrincipal) -> Two:
     """A token for one of two patients, and a goal of each."""
     everyone = as_principal()
     own, others = everyone.register("MS-1"), everyone.register("MS-2")
@@ -106,7 +118,7 @@ def two(as_principal):
     return as_principal(scope=f"patient/*.cruds {EVERYTHING}", patient=own), own, others, *goals
 
 
-def test_a_token_for_one_patient_reads_that_patients_records_only(two):
+def test_a_token_for_one_patient_reads_that_patients_records_only(two: Two) -> None:
     api, own, others, own_goal, others_goal = two
     for base in ("/api/v1/goals", "/fhir/Goal"):
         assert api.get(f"{base}/{own_goal}").status == 200
@@ -118,7 +130,7 @@ def test_a_token_for_one_patient_reads_that_patients_records_only(two):
     assert api.get(f"/api/v1/patients/{others}").status == api.get(f"/fhir/Patient/{others}").status == 404
 
 
-def test_a_token_for_one_patient_lists_that_patients_records_only(two):
+def test_a_token_for_one_patient_lists_that_patients_records_only(two: Two) -> None:
     api, own, others, own_goal, others_goal = two
     assert [item["id"] for item in api.get("/api/v1/goals").json["items"]] == [own_goal]
     assert [item["id"] for item in api.get("/api/v1/patients").json["items"]] == [own]
@@ -132,7 +144,7 @@ def test_a_token_for_one_patient_lists_that_patients_records_only(two):
         assert api.get(f"{path}?patient={others}").status == 403
 
 
-def test_a_token_for_one_patient_writes_that_patients_records_only(two):
+def test_a_token_for_one_patient_writes_that_patients_records_only(two: Two) -> None:
     api, own, others, own_goal, others_goal = two
     by_name = {"identifier": {"system": "https://clinic.example/patients", "value": "MS-2"}}
     assert api.post("/api/v1/goals", goal(own)).status == 201
@@ -150,7 +162,7 @@ def test_a_token_for_one_patient_writes_that_patients_records_only(two):
     assert api.post(f"/api/v1/goals/{others_goal}/withdraw").status == 404
 
 
-def test_a_token_for_one_patient_acts_for_nobody_else(two):
+def test_a_token_for_one_patient_acts_for_nobody_else(two: Two) -> None:
     api, *_ = two
     questionnaire = {"resourceType": "Questionnaire", "status": "active"}
     assert api.post("/api/v1/patients", {"identifiers": [{"system": "s", "value": "v"}]}).status == 403
@@ -162,21 +174,21 @@ def test_a_token_for_one_patient_acts_for_nobody_else(two):
     assert api.get("/api/v1/connections").status == 403
 
 
-def test_the_history_names_the_tokens_subject(as_principal):
+def test_the_history_names_the_tokens_subject(as_principal: AsPrincipal) -> None:
     api = as_principal(sub="nurse-7")
     created = api.post("/api/v1/goals", goal(api.register()))
     assert api.get(f"{created.headers['Location']}/history").json["items"][0]["actor"] == "nurse-7"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "mainstay.example", "::"])
-def test_without_authentication_the_server_binds_to_loopback_only(host):
+def test_without_authentication_the_server_binds_to_loopback_only(host: str) -> None:
     with pytest.raises(ValueError, match="MAINSTAY_AUTH_ISSUER"):
         require_safe_binding(Config(host=host))
     require_safe_binding(Config(host=host, **GUARDED))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_loopback_needs_no_authentication(host):
+def test_loopback_needs_no_authentication(host: str) -> None:
     require_safe_binding(Config(host=host))
 
 
@@ -193,15 +205,15 @@ def test_loopback_needs_no_authentication(host):
         ("127.0.0.1.evil.example", 403),
     ],
 )
-def test_without_authentication_a_page_of_another_name_is_refused(api, host, status):
+def test_without_authentication_a_page_of_another_name_is_refused(api: Api, host: str, status: int) -> None:
     assert api.get("/api/v1/goals", Host=host).status == status
 
 
-def test_with_authentication_any_host_name_will_do(as_principal):
+def test_with_authentication_any_host_name_will_do(as_principal: AsPrincipal) -> None:
     assert as_principal().get("/api/v1/goals", Host="mainstay.example").status == 200
 
 
-def test_readiness_tells_what_is_missing(api, tmp_path, clock):
+def test_readiness_tells_what_is_missing(api: Api, tmp_path: Path, clock: Clock) -> None:
     assert api.get("/readyz").status == 200
     empty = create_app(Config(database_url=f"sqlite:///{tmp_path / 'empty.db'}"), clock=clock)
     answer = Api(empty).get("/readyz")
@@ -212,7 +224,9 @@ def test_readiness_tells_what_is_missing(api, tmp_path, clock):
     assert "mainstay_database_up 0.0" in Api(nowhere).get("/metrics").text
 
 
-def test_a_full_database_is_told_so_and_does_not_call_itself_ready(app, api, database):
+def test_a_full_database_is_told_so_and_does_not_call_itself_ready(
+    app: Flask, api: Api, database: Database
+) -> None:
     patient = api.register()
     fill(database)
     refused = api.post("/api/v1/goals", goal(patient, why_it_matters="x" * 300_000))
@@ -224,7 +238,7 @@ def test_a_full_database_is_told_so_and_does_not_call_itself_ready(app, api, dat
     assert api.get("/api/v1/goals").status == 200
 
 
-def test_metrics_count_requests_by_route_and_records_by_state(app, api):
+def test_metrics_count_requests_by_route_and_records_by_state(app: Flask, api: Api) -> None:
     patient = api.register()
     app.extensions["mainstay"].sync.add_connection("clinic", "http://127.0.0.1:9/fhir")
     api.post("/api/v1/goals", goal(patient))

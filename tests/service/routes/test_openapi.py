@@ -1,29 +1,34 @@
 """openapi.yaml says what the routes are, and is what the service serves."""
 
 import re
+from typing import Any
 
 import pytest
 import yaml
+from flask import Flask
 
+from fhir_mappings.exact_json import Tree
 from service.openapi import PATH
 from service.routes.openapi import as_yaml
+from tests.service.routes.caller import Api
 
 
 @pytest.fixture
-def document(app):
-    return app.extensions["openapi"]
+def document(app: Flask) -> Tree:
+    described: Tree = app.extensions["openapi"]
+    return described
 
 
-def test_the_committed_document_is_the_one_that_the_routes_make(document):
+def test_the_committed_document_is_the_one_that_the_routes_make(document: Tree) -> None:
     assert PATH.read_text(encoding="utf-8") == as_yaml(document), "run: python -m service.openapi"
     assert yaml.safe_load(PATH.read_text(encoding="utf-8")) == document
 
 
-def test_every_route_is_documented_and_every_documented_route_exists(app, document):
+def test_every_route_is_documented_and_every_documented_route_exists(app: Flask, document: Tree) -> None:
     routes = {
         (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
-        for method in rule.methods - {"HEAD", "OPTIONS"}
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     described = {
         (path, method)
@@ -34,7 +39,7 @@ def test_every_route_is_documented_and_every_documented_route_exists(app, docume
     assert routes == described
 
 
-def test_every_operation_documents_what_it_answers_and_who_may_call_it(document):
+def test_every_operation_documents_what_it_answers_and_who_may_call_it(document: Tree) -> None:
     ids = []
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -49,8 +54,8 @@ def test_every_operation_documents_what_it_answers_and_who_may_call_it(document)
     assert len(ids) == len(set(ids))
 
 
-def test_every_reference_in_the_document_leads_somewhere(document):
-    def follow(node):
+def test_every_reference_in_the_document_leads_somewhere(document: Tree) -> None:
+    def follow(node: Any) -> None:
         if isinstance(node, dict):
             if isinstance(node.get("$ref"), str):
                 target = document
@@ -65,7 +70,7 @@ def test_every_reference_in_the_document_leads_somewhere(document):
     follow(document)
 
 
-def test_the_document_and_its_page_need_nothing_from_elsewhere(api):
+def test_the_document_and_its_page_need_nothing_from_elsewhere(api: Api) -> None:
     assert yaml.safe_load(api.get("/openapi.yaml").text)["openapi"].startswith("3.1")
     page = api.get("/docs")
     assert "/api/v1/goals" in page.text

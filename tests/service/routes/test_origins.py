@@ -1,9 +1,12 @@
 """What a browser sends on behalf of another site's page changes nothing; everybody else is let through."""
 
 import pytest
+from flask import Flask
 
 from service.app import create_app
 from service.config import Config
+from service.store.database import Database
+from tests.clock import Clock
 from tests.service.routes.caller import GUARDED, Api, goal, published_keys, token
 
 FOREIGN = [
@@ -34,12 +37,12 @@ OWN = [
 
 
 @pytest.fixture(params=["open", "guarded"])
-def anyone(request, app, guarded_app):
+def anyone(request: pytest.FixtureRequest, app: Flask, guarded_app: Flask) -> Api:
     """A caller where no token is needed, and one who has a token."""
     return Api(app) if request.param == "open" else Api(guarded_app, token())
 
 
-def test_a_page_of_another_origin_can_withdraw_nothing(anyone):
+def test_a_page_of_another_origin_can_withdraw_nothing(anyone: Api) -> None:
     created = anyone.post("/api/v1/goals", goal(anyone.register())).json
     for headers in FOREIGN:
         refused = anyone.send("POST", f"/api/v1/goals/{created['id']}/withdraw", headers=headers)
@@ -47,13 +50,13 @@ def test_a_page_of_another_origin_can_withdraw_nothing(anyone):
     assert anyone.get(f"/api/v1/goals/{created['id']}").json["status"] == "active"
 
 
-def test_who_is_no_page_or_a_page_of_ours_may(anyone):
+def test_who_is_no_page_or_a_page_of_ours_may(anyone: Api) -> None:
     patient = anyone.register()
     for headers in OWN:
         assert anyone.send("POST", "/api/v1/goals", goal(patient), headers).status == 201, headers
 
 
-def test_every_operation_that_may_change_something_is_closed_to_other_origins(app):
+def test_every_operation_that_may_change_something_is_closed_to_other_origins(app: Flask) -> None:
     api, tried = Api(app), 0
     for path, methods in app.extensions["openapi"]["paths"].items():
         for method in methods.keys() & {"post", "put", "patch", "delete"}:
@@ -64,7 +67,7 @@ def test_every_operation_that_may_change_something_is_closed_to_other_origins(ap
     assert tried > 20
 
 
-def test_what_changes_nothing_is_open_to_links_from_elsewhere(anyone):
+def test_what_changes_nothing_is_open_to_links_from_elsewhere(anyone: Api) -> None:
     for headers in FOREIGN:
         assert anyone.send("GET", "/api/v1/goals", headers=headers).status == 200, headers
 
@@ -79,7 +82,9 @@ def test_what_changes_nothing_is_open_to_links_from_elsewhere(anyone):
         ("https://evil.example", 403),
     ],
 )
-def test_behind_a_proxy_the_public_address_says_which_origin_is_ours(database, clock, origin, status):
+def test_behind_a_proxy_the_public_address_says_which_origin_is_ours(
+    database: Database, clock: Clock, origin: str, status: int
+) -> None:
     config = Config(**GUARDED, public_url="https://mainstay.example/records")
     app = create_app(config, database=database, clock=clock, fetch_keys=published_keys)
     api = Api(app, token())

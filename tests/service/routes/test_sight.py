@@ -1,8 +1,13 @@
 """Whoever is confined to one patient cannot tell another's record from one that is nowhere."""
 
-import pytest
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from tests.service.routes.caller import fhir_goal, goal
+import pytest
+from flask import Flask
+
+from fhir_mappings.exact_json import Tree
+from tests.service.routes.caller import Answer, Api, AsPrincipal, fhir_goal, goal
 
 SYSTEM = "https://clinic.example/patients"
 SCOPE = "patient/*.cruds user/*.cruds system/*.cruds mainstay/sync"
@@ -17,9 +22,12 @@ NOUNS = {
 #: What is another in any two answers: when, and which request.
 _PASSING = ("Date", "X-Request-Id")
 
+#: Asks for what has the id given.
+Ask = Callable[[str], Answer]
 
-def resource(type_, patient):
-    bodies = {
+
+def resource(type_: str, patient: str) -> Tree:
+    bodies: dict[str, Tree] = {
         "Goal": {"lifecycleStatus": "active", "description": {"text": "x"}},
         "CarePlan": {"status": "active", "intent": "plan"},
         "ServiceRequest": {"status": "active", "intent": "plan", "code": {"text": "x"}},
@@ -31,7 +39,7 @@ def resource(type_, patient):
 class Two:
     """One patient's app, another patient, and a record of each type of theirs, one of them withdrawn."""
 
-    def __init__(self, as_principal):
+    def __init__(self, as_principal: AsPrincipal) -> None:
         everyone = as_principal()
         self.own, self.other = everyone.register("MS-1"), everyone.register("MS-2")
         self.api = as_principal(scope=SCOPE, patient=self.own)
@@ -41,18 +49,19 @@ class Two:
         assert everyone.post(f"/api/v1/goals/{withdrawn}/withdraw").status == 200
         self.withdrawn = withdrawn
 
-    def _made(self, api, type_, patient):
+    def _made(self, api: Api, type_: str, patient: str) -> str:
         made = api.post(f"/fhir/{type_}", resource(type_, patient))
         assert made.status == 201, made
-        return made.json["id"]
+        record_id: str = made.json["id"]
+        return record_id
 
 
 @pytest.fixture
-def two(as_principal):
+def two(as_principal: AsPrincipal) -> Two:
     return Two(as_principal)
 
 
-def told(answer, *ids):
+def told(answer: Answer, *ids: str) -> tuple[int, dict[str, str], str]:
     """All that an answer tells, its ids and what passes aside."""
     text = answer.text
     for id_ in ids:
@@ -62,14 +71,14 @@ def told(answer, *ids):
     return answer.status, headers, text
 
 
-def assert_alike(two, theirs, ask):
+def assert_alike(two: Two, theirs: str, ask: Ask) -> int:
     """Compare what is told of another's record with what is told of none."""
     existing, missing = told(ask(theirs), theirs), told(ask(MISSING), MISSING)
     assert existing == missing
     return existing[0]
 
 
-def operations_on_a_record(app):
+def operations_on_a_record(app: Flask) -> Iterator[tuple[str, str, str]]:
     """Method, path and resource type of every operation on one record or conflict."""
     for path, methods in app.extensions["openapi"]["paths"].items():
         if "{record_id}" in path or "{conflict_id}" in path:
@@ -78,7 +87,7 @@ def operations_on_a_record(app):
                 yield method.upper(), path, NOUNS.get(noun, noun)
 
 
-def test_no_operation_tells_anothers_record_from_none(two, guarded_app):
+def test_no_operation_tells_anothers_record_from_none(two: Two, guarded_app: Flask) -> None:
     tried = 0
     for method, path, type_ in operations_on_a_record(guarded_app):
         for theirs in (two.theirs.get(type_, two.theirs["Goal"]), two.withdrawn):
@@ -90,8 +99,8 @@ def test_no_operation_tells_anothers_record_from_none(two, guarded_app):
     assert tried > 300
 
 
-def asking(two, method, path, body, if_match):
-    def ask(id_):
+def asking(two: Two, method: str, path: str, body: Any, if_match: str | None) -> Ask:
+    def ask(id_: str) -> Answer:
         concrete = path.replace("{record_id}", id_).replace("{conflict_id}", id_).replace("{version_id}", "1")
         sent = {**body, "id": id_} if isinstance(body, dict) and "subject" in body else body
         return two.api.send(method, concrete, sent, {} if if_match is None else {"If-Match": if_match})
@@ -99,20 +108,24 @@ def asking(two, method, path, body, if_match):
     return ask
 
 
-def _body(path, type_, patient):
+def _body(path: str, type_: str, patient: str) -> Tree:
     """A body that is good enough for the operation."""
     if path.startswith("/fhir"):
         return resource(type_, patient) if type_ in TYPES else {"resourceType": type_, "status": "active"}
     return {"keep": "here"} if "sync" in path else goal(patient)
 
 
-def assert_paths_alike(two, theirs, *paths):
+def assert_paths_alike(two: Two, theirs: str, *paths: str) -> None:
     for path in paths:
-        assert_alike(two, theirs, lambda id_, path=path: two.api.get(path.format(id_)))
+
+        def ask(id_: str, path: str = path) -> Answer:
+            return two.api.get(path.format(id_))
+
+        assert_alike(two, theirs, ask)
 
 
 @pytest.mark.parametrize("type_", TYPES)
-def test_no_search_tells_anothers_record_from_none(two, type_):
+def test_no_search_tells_anothers_record_from_none(two: Two, type_: str) -> None:
     queries = (
         "_id={}",
         "identifier={}",
@@ -125,19 +138,19 @@ def test_no_search_tells_anothers_record_from_none(two, type_):
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     for query in queries:
 
-        def post(id_, query=query):
+        def post(id_: str, query: str = query) -> Answer:
             return two.api.send("POST", f"/fhir/{type_}/_search", query.format(id_), form)
 
         assert_alike(two, two.theirs[type_], post)
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_no_list_tells_anothers_record_from_none(two, noun):
+def test_no_list_tells_anothers_record_from_none(two: Two, noun: str) -> None:
     queries = ("after={}", "identifier={}", "identifier=urn:x%7C{}", "after={}&limit=1")
     assert_paths_alike(two, two.theirs[NOUNS[noun]], *[f"/api/v1/{noun}?{query}" for query in queries])
 
 
-def test_no_list_of_something_else_tells_anothers_record_from_none(two):
+def test_no_list_of_something_else_tells_anothers_record_from_none(two: Two) -> None:
     assert_paths_alike(
         two,
         two.theirs["Goal"],
@@ -151,7 +164,7 @@ def test_no_list_of_something_else_tells_anothers_record_from_none(two):
     )
 
 
-def test_no_way_to_ask_for_a_patient_tells_another_from_none(two):
+def test_no_way_to_ask_for_a_patient_tells_another_from_none(two: Two) -> None:
     paths = (
         "/fhir/Patient/{}",
         "/fhir/Patient?_id={}",
@@ -172,7 +185,7 @@ def test_no_way_to_ask_for_a_patient_tells_another_from_none(two):
         assert two.api.post("/api/v1/patients", body).status == 403
 
 
-def references_to(type_, id_):
+def references_to(type_: str, id_: str) -> list[str]:
     """Ways to name a record or a patient in a resource."""
     literal = f"{type_}/{id_}"
     return [
@@ -186,13 +199,13 @@ def references_to(type_, id_):
 
 @pytest.mark.parametrize("type_", TYPES)
 @pytest.mark.parametrize("way", range(5))
-def test_no_reference_tells_anothers_record_from_none(two, type_, way):
-    def extended(id_):
+def test_no_reference_tells_anothers_record_from_none(two: Two, type_: str, way: int) -> None:
+    def extended(id_: str) -> Answer:
         value = {"reference": references_to(type_, id_)[way]}
         extension = [{"url": "https://x.example/e", "valueReference": value}]
         return two.api.post("/fhir/Goal", fhir_goal(two.own, extension=extension))
 
-    def contained(id_):
+    def contained(id_: str) -> Answer:
         note = {"resourceType": "Basic", "id": "b", "code": {"text": "x"}}
         note["subject"] = {"reference": references_to(type_, id_)[way]}
         goal = fhir_goal(
@@ -204,11 +217,11 @@ def test_no_reference_tells_anothers_record_from_none(two, type_, way):
         assert assert_alike(two, two.theirs[type_], ask) == 422
 
 
-def test_no_reference_in_a_record_tells_anothers_from_none(two):
-    def post(id_):
+def test_no_reference_in_a_record_tells_anothers_from_none(two: Two) -> None:
+    def post(id_: str) -> Answer:
         return two.api.post("/api/v1/care-plans", {**plan(two.own), "goals": [{"reference": f"Goal/{id_}"}]})
 
-    def put(id_):
+    def put(id_: str) -> Answer:
         path = f"/api/v1/care-plans/{two.ours['CarePlan']}"
         current = two.api.get(path)
         body = {**current.json, "goals": [{"reference": f"Goal/{id_}"}]}
@@ -218,26 +231,26 @@ def test_no_reference_in_a_record_tells_anothers_from_none(two):
         assert assert_alike(two, two.theirs["Goal"], ask) == 422
 
 
-def plan(patient):
+def plan(patient: str) -> Tree:
     return {"type": "CarePlan", "status": "active", "subject": {"reference": f"Patient/{patient}"}}
 
 
-def test_no_reference_tells_another_patient_from_nobody(two):
-    def by_id(id_):
+def test_no_reference_tells_another_patient_from_nobody(two: Two) -> None:
+    def by_id(id_: str) -> Answer:
         return two.api.post("/fhir/Goal", fhir_goal(two.own, expressedBy={"reference": f"Patient/{id_}"}))
 
-    def by_name(value):
+    def by_name(value: str) -> Answer:
         named = {"type": "Patient", "identifier": {"system": SYSTEM, "value": value}}
         return two.api.post("/fhir/Goal", fhir_goal(two.own, expressedBy=named))
 
-    def twice(value):
+    def twice(value: str) -> Answer:
         named = {"reference": f"Patient/{two.own}", "identifier": {"system": SYSTEM, "value": value}}
         return two.api.post("/fhir/Goal", fhir_goal(two.own, subject=named))
 
-    def subject(id_):
+    def subject(id_: str) -> Answer:
         return two.api.post("/fhir/Goal", fhir_goal(id_))
 
-    def subject_by_name(value):
+    def subject_by_name(value: str) -> Answer:
         named = {"identifier": {"system": SYSTEM, "value": value}}
         return two.api.post("/fhir/Goal", fhir_goal(two.own, subject=named))
 
@@ -248,15 +261,15 @@ def test_no_reference_tells_another_patient_from_nobody(two):
         assert ask("MS-2").status == status
 
 
-def test_no_id_that_is_chosen_tells_whether_it_is_taken(two):
-    def ask(id_):
+def test_no_id_that_is_chosen_tells_whether_it_is_taken(two: Two) -> None:
+    def ask(id_: str) -> Answer:
         return two.api.post("/api/v1/goals", {**goal(two.own), "id": id_})
 
     assert assert_alike(two, two.theirs["Goal"], ask) == 422
     assert told(ask(two.ours["Goal"]), two.ours["Goal"]) == told(ask(MISSING), MISSING)
 
 
-def test_what_is_their_own_or_nobodys_may_be_named(two):
+def test_what_is_their_own_or_nobodys_may_be_named(two: Two) -> None:
     named = fhir_goal(
         two.own,
         subject={"reference": f"Patient/{two.own}", "identifier": {"system": SYSTEM, "value": "MS-1"}},
@@ -272,7 +285,7 @@ def test_what_is_their_own_or_nobodys_may_be_named(two):
     assert record.status == 201, record
 
 
-def test_what_others_wrote_into_their_record_may_be_sent_back(two, as_principal):
+def test_what_others_wrote_into_their_record_may_be_sent_back(two: Two, as_principal: AsPrincipal) -> None:
     parent = as_principal().register("MS-3")
     made = as_principal().post(
         "/fhir/Goal", fhir_goal(two.own, expressedBy={"reference": f"Patient/{parent}"})
@@ -285,7 +298,7 @@ def test_what_others_wrote_into_their_record_may_be_sent_back(two, as_principal)
     assert two.api.put(f"/api/v1/goals/{made.json['id']}", again, If_Match=record.etag).status == 200
 
 
-def test_pages_of_their_own_records_lead_on(two, as_principal):
+def test_pages_of_their_own_records_lead_on(two: Two, as_principal: AsPrincipal) -> None:
     for _ in range(2):
         as_principal().post("/api/v1/goals", goal(two.own))
     seen, path = set(), "/api/v1/goals?limit=1"

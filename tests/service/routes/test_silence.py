@@ -2,6 +2,9 @@
 
 import io
 import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -9,7 +12,11 @@ from service import logs
 from service.app import create_app
 from service.config import Config
 from service.store.database import Database
+from tests.clock import Clock
 from tests.service.routes.caller import GUARDED, Api, fhir_goal, goal, published_keys, token
+
+#: What was logged, and what makes every logger loud.
+Logged = tuple[io.StringIO, Callable[[], None]]
 
 SEEDED = {
     "statement": "SEEDED-STATEMENT",
@@ -21,7 +28,7 @@ SEEDED = {
 
 
 @pytest.fixture
-def everything_logged():
+def everything_logged() -> Iterator[Logged]:
     """Every logger of every library at DEBUG, into our handler, as loud as an operator can make it."""
     stream = io.StringIO()
     before = {name: logger.level for name, logger in logging.root.manager.loggerDict.items() if _real(logger)}
@@ -31,19 +38,19 @@ def everything_logged():
     logging.root.handlers.clear()
 
 
-def _real(logger):
+def _real(logger: object) -> TypeGuard[logging.Logger]:
     return isinstance(logger, logging.Logger)
 
 
-def _loud(stream):
+def _loud(stream: io.StringIO) -> None:
     logs.configure("DEBUG", "json", stream)
     for name in [n for n, logger in logging.root.manager.loggerDict.items() if _real(logger)]:
         logging.getLogger(name).setLevel(logging.DEBUG)
 
 
 def test_a_whole_flow_with_its_errors_leaves_nothing_of_a_person_in_the_logs(
-    tmp_path, clock, everything_logged
-):
+    tmp_path: Path, clock: Clock, everything_logged: Logged
+) -> None:
     stream, be_loud = everything_logged
     database = Database(f"sqlite:///{tmp_path / 'mainstay.db'}")
     database.upgrade()
@@ -64,7 +71,7 @@ def test_a_whole_flow_with_its_errors_leaves_nothing_of_a_person_in_the_logs(
         assert word not in logged
 
 
-def walk(api):
+def walk(api: Api) -> None:
     """Create, read, search, fail: with seeded words in every place that a person's can be."""
     patient = api.register(SEEDED["identifier"])
     display = {"reference": f"Patient/{patient}", "display": SEEDED["name"]}
@@ -101,7 +108,7 @@ def walk(api):
 @pytest.mark.parametrize(
     "name", ["sqlalchemy.engine.Engine", "urllib3.connectionpool", "werkzeug", "flask.app"]
 )
-def test_what_a_library_says_is_not_repeated(name, everything_logged):
+def test_what_a_library_says_is_not_repeated(name: str, everything_logged: Logged) -> None:
     stream, be_loud = everything_logged
     be_loud()
     logger = logging.getLogger(name)
@@ -117,7 +124,7 @@ def test_what_a_library_says_is_not_repeated(name, everything_logged):
     assert not any(word in stream.getvalue() for word in SEEDED.values())
 
 
-def test_our_own_lines_can_hold_named_fields_only(everything_logged):
+def test_our_own_lines_can_hold_named_fields_only(everything_logged: Logged) -> None:
     stream, be_loud = everything_logged
     be_loud()
     logs.get("service.test").warning("something happened", record_id="r1", statement=SEEDED["statement"])

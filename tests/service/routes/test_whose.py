@@ -1,12 +1,19 @@
 """A record that says two persons is nobody's: on both faces, also for who is confined to one of the two."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from fhir_mappings.exact_json import Tree
 from service.sandbox import create_sandbox
+from service.store.database import Database
 from tests.databases import contents
-from tests.service.routes.caller import Api, fhir_goal, goal, token
+from tests.service.routes.caller import Api, AsPrincipal, fhir_goal, goal, token
 from tests.service.routes.live import served
 from tests.service.routes.world import World
+
+#: The API as somebody sees it, our ids of Ann and of Bob, and of a goal of each.
+Town = tuple[Api, str, str, str, str]
 
 SYSTEM = "https://clinic.example/patients"
 ANNS, BOBS, NOBODYS = ({"system": SYSTEM, "value": value} for value in ("MS-1", "MS-2", "MS-9"))
@@ -14,7 +21,7 @@ FACES = {"records": ("/api/v1/goals", goal, "Goal"), "FHIR": ("/fhir/Goal", fhir
 
 
 @pytest.fixture(params=["everyone", "who is confined to Ann"])
-def town(request, as_principal):
+def town(request: pytest.FixtureRequest, as_principal: AsPrincipal) -> Town:
     """Ann and Bob, a goal of each, and the API as somebody sees it."""
     everyone = as_principal()
     ann, bob = everyone.register("MS-1"), everyone.register("MS-2")
@@ -25,7 +32,9 @@ def town(request, as_principal):
 
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("identifier", [BOBS, NOBODYS], ids=["Bob's", "nobody's"])
-def test_a_subject_with_another_identifier_is_refused_by_path(town, database, face, identifier):
+def test_a_subject_with_another_identifier_is_refused_by_path(
+    town: Town, database: Database, face: str, identifier: Tree
+) -> None:
     api, ann, _, goal_id, _ = town
     path, body, kind = FACES[face]
     subject = {"reference": f"Patient/{ann}", "identifier": identifier}
@@ -38,7 +47,7 @@ def test_a_subject_with_another_identifier_is_refused_by_path(town, database, fa
 
 
 @pytest.mark.parametrize("face", FACES)
-def test_a_subject_that_says_its_patient_twice_is_taken(town, face):
+def test_a_subject_that_says_its_patient_twice_is_taken(town: Town, face: str) -> None:
     api, ann, *_ = town
     path, body, _ = FACES[face]
     answer = api.post(path, body(ann, subject={"reference": f"Patient/{ann}", "identifier": ANNS}))
@@ -53,7 +62,7 @@ def test_a_subject_that_says_its_patient_twice_is_taken(town, face):
         ("extension", {"identifier": BOBS}, "Goal.extension[0].valueReference.identifier"),
     ],
 )
-def test_so_is_every_other_reference_to_a_patient(town, element, said, at):
+def test_so_is_every_other_reference_to_a_patient(town: Town, element: str, said: Tree, at: str) -> None:
     api, ann, *_ = town
     reference = {"reference": f"Patient/{ann}", **said}
     extension = [{"url": "https://other.example/x", "valueReference": reference}]
@@ -65,8 +74,8 @@ def test_so_is_every_other_reference_to_a_patient(town, element, said, at):
 
 @pytest.mark.parametrize("face", FACES)
 def test_by_bobs_identifier_alone_the_confined_write_nothing_and_learn_nothing(
-    town, as_principal, database, face
-):
+    town: Town, as_principal: AsPrincipal, database: Database, face: str
+) -> None:
     _, ann, *_ = town
     path, body, _ = FACES[face]
     api = as_principal(patient=ann)
@@ -77,7 +86,7 @@ def test_by_bobs_identifier_alone_the_confined_write_nothing_and_learn_nothing(
     assert contents(database) == before
 
 
-def test_another_patients_goal_is_not_told_from_none(town):
+def test_another_patients_goal_is_not_told_from_none(town: Town) -> None:
     api, ann, _, _, bobs_goal = town
     plan = {
         "resourceType": "CarePlan",
@@ -101,7 +110,7 @@ def test_another_patients_goal_is_not_told_from_none(town):
         "http://localhost/fhir/Goal?_id=7",
     ],
 )
-def test_a_search_is_no_reference(town, search):
+def test_a_search_is_no_reference(town: Town, search: str) -> None:
     """A server that receives it would look for the goal itself, in whosever chart it is."""
     api, ann, *_ = town
     plan = {
@@ -118,13 +127,13 @@ def test_a_search_is_no_reference(town, search):
 
 
 @pytest.fixture
-def world(database):
+def world(database: Database) -> Iterator[World]:
     sandbox = create_sandbox()
     with served(sandbox) as url:
         yield World(database, sandbox, url)
 
 
-def test_a_conflict_is_not_decided_with_another_patients_record(world, database):
+def test_a_conflict_is_not_decided_with_another_patients_record(world: World, database: Database) -> None:
     conflict_id = world.conflict()
     other = world.api.register("MS-2")
     conflict = world.api.get(f"/api/v1/sync/conflicts/{conflict_id}").json
@@ -142,7 +151,9 @@ def test_a_conflict_is_not_decided_with_another_patients_record(world, database)
     assert contents(database) == before
 
 
-def test_a_conflict_is_not_decided_with_a_record_of_another_type_or_another_record(world, database):
+def test_a_conflict_is_not_decided_with_a_record_of_another_type_or_another_record(
+    world: World, database: Database
+) -> None:
     conflict_id = world.conflict()
     plan = world.record("care-plans")
     before = contents(database)
@@ -156,7 +167,7 @@ def test_a_conflict_is_not_decided_with_a_record_of_another_type_or_another_reco
     assert contents(database) == before
 
 
-def test_who_is_confined_decides_no_conflict(world):
+def test_who_is_confined_decides_no_conflict(world: World) -> None:
     conflict_id = world.conflict()
     confined = Api(world.app, token(patient=world.patient))
     for path in (f"/api/v1/sync/conflicts/{conflict_id}", "/api/v1/sync/conflicts", "/api/v1/sync/moved"):

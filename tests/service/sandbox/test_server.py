@@ -4,18 +4,19 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 import requests
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
+from fhir_mappings.exact_json import Tree
 from service.sandbox import create_sandbox, running
 from service.sandbox.app import Logged
 from tests.clock import Clock
 
-GOAL: dict[str, Any] = {"resourceType": "Goal", "description": {"text": "Dig the garden"}}
+GOAL: Tree = {"resourceType": "Goal", "description": {"text": "Dig the garden"}}
 
 
 @pytest.fixture
@@ -28,32 +29,38 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-def next_link(page: dict[str, Any]) -> str:
+def body(response: TestResponse) -> Tree:
+    """The resource that was answered."""
+    assert isinstance(response.json, dict)
+    return response.json
+
+
+def next_link(page: Tree) -> str:
     url: str = next(link["url"] for link in page["link"] if link["relation"] == "next")
     return url.removeprefix("http://localhost")
 
 
 def test_versions_are_stamped_by_the_clock_in_utc(client: FlaskClient, clock: Clock) -> None:
-    first = client.post("/fhir/Goal", json=GOAL).json
+    first = body(client.post("/fhir/Goal", json=GOAL))
     clock.advance(seconds=90.5)
     second = client.put(f"/fhir/Goal/{first['id']}", json={**first, "description": {"text": "x"}})
 
     assert first["meta"]["lastUpdated"] == "2026-03-02T08:30:00.000+00:00"
-    assert second.json["meta"]["lastUpdated"] == "2026-03-02T08:31:30.500+00:00"
+    assert body(second)["meta"]["lastUpdated"] == "2026-03-02T08:31:30.500+00:00"
     assert second.headers["Last-Modified"] == "Mon, 02 Mar 2026 08:31:30 GMT"
 
 
 def test_a_page_lives_until_it_expires(client: FlaskClient, clock: Clock) -> None:
     for _ in range(3):
         client.post("/fhir/Goal", json=GOAL)
-    following = next_link(client.get("/fhir/Goal?_count=1").json)
+    following = next_link(body(client.get("/fhir/Goal?_count=1")))
 
     clock.advance(seconds=59)
-    assert len(client.get(following).json["entry"]) == 1
+    assert len(body(client.get(following))["entry"]) == 1
 
     clock.advance(seconds=1)
     gone = client.get(following)
-    assert (gone.status_code, gone.json["resourceType"]) == (410, "OperationOutcome")
+    assert (gone.status_code, body(gone)["resourceType"]) == (410, "OperationOutcome")
 
 
 @pytest.mark.parametrize("query", ["_getpagesoffset=one", "_count=many"])
@@ -65,8 +72,8 @@ def test_the_total_is_missing_as_long_as_there_is_a_next_page(client: FlaskClien
     for _ in range(3):
         client.post("/fhir/Goal", json=GOAL)
 
-    assert "total" not in client.get("/fhir/Goal?_count=2").json
-    assert client.get("/fhir/Goal?_count=3").json["total"] == 3
+    assert "total" not in body(client.get("/fhir/Goal?_count=2"))
+    assert body(client.get("/fhir/Goal?_count=3"))["total"] == 3
 
 
 def test_requests_are_listed_without_query_or_body(app: Flask, client: FlaskClient) -> None:
@@ -84,7 +91,7 @@ def test_requests_are_listed_without_query_or_body(app: Flask, client: FlaskClie
 def test_a_body_over_the_limit_is_refused(client: FlaskClient) -> None:
     response = client.post("/fhir/Goal", json={**GOAL, "description": {"text": "x" * 10_000}})
 
-    assert (response.status_code, response.json["resourceType"]) == (413, "OperationOutcome")
+    assert (response.status_code, body(response)["resourceType"]) == (413, "OperationOutcome")
 
 
 @pytest.mark.parametrize(
@@ -93,17 +100,17 @@ def test_a_body_over_the_limit_is_refused(client: FlaskClient) -> None:
 def test_ambiguous_or_bottomless_json_is_refused(client: FlaskClient, text: str) -> None:
     response = client.post("/fhir/Goal", data=text, content_type="application/fhir+json")
 
-    assert (response.status_code, response.json["resourceType"]) == (400, "OperationOutcome")
+    assert (response.status_code, body(response)["resourceType"]) == (400, "OperationOutcome")
 
 
 def test_an_interaction_that_is_not_offered_says_so(client: FlaskClient) -> None:
     response = client.patch("/fhir/Goal/1", json=[])
 
-    assert (response.status_code, response.json["resourceType"]) == (405, "OperationOutcome")
+    assert (response.status_code, body(response)["resourceType"]) == (405, "OperationOutcome")
 
 
 def test_two_sandboxes_know_nothing_of_each_other(client: FlaskClient) -> None:
-    made = client.post("/fhir/Goal", json=GOAL).json
+    made = body(client.post("/fhir/Goal", json=GOAL))
 
     assert create_sandbox().test_client().get(f"/fhir/Goal/{made['id']}").status_code == 404
 

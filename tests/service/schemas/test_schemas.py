@@ -1,11 +1,13 @@
 """Record JSON: strict, whole, and wrong in all places at once."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from marshmallow import fields
 
 from fhir_mappings import exact_json, records
+from fhir_mappings.exact_json import Tree
 from service import schemas
 from service.errors import InvalidInput
 from service.schemas.generated import schema_of
@@ -13,17 +15,17 @@ from service.schemas.generated import schema_of
 SUBJECT = {"reference": "Patient/1"}
 
 
-def goal(**members):
+def goal(**members: Any) -> Tree:
     return {"type": "Goal", "status": "active", "statement": "Walk", "subject": SUBJECT, **members}
 
 
-def paths(obj):
+def paths(obj: Any) -> list[str]:
     with pytest.raises(InvalidInput) as refused:
         schemas.load(obj)
     return [finding.path for finding in refused.value.findings]
 
 
-def test_a_record_comes_back_as_it_went_in():
+def test_a_record_comes_back_as_it_went_in() -> None:
     said = exact_json.parse(
         """{"type":"Goal","id":"g","identifiers":[{"system":"urn:x","value":"1"}],"status":"active",
         "statement":"Walk","subject":{"reference":"Patient/1"},
@@ -40,7 +42,7 @@ def test_a_record_comes_back_as_it_went_in():
     assert exact_json.dump(schemas.dump(record)) == exact_json.dump(said)
 
 
-def test_answers_nest_as_deep_as_they_are():
+def test_answers_nest_as_deep_as_they_are() -> None:
     answers = {
         "type": "QuestionnaireResponse",
         "status": "completed",
@@ -62,11 +64,17 @@ def test_answers_nest_as_deep_as_they_are():
     assert schemas.dump(schemas.load(answers)) == answers
 
 
-def test_a_field_at_its_default_is_left_out_and_null_says_that_there_is_none():
+def care_plan(obj: Tree) -> records.CarePlan:
+    record = schemas.load(obj)
+    assert isinstance(record, records.CarePlan)
+    return record
+
+
+def test_a_field_at_its_default_is_left_out_and_null_says_that_there_is_none() -> None:
     plan = {"type": "CarePlan", "subject": SUBJECT}
-    assert schemas.load(plan).intent is records.CarePlanIntent.PLAN
+    assert care_plan(plan).intent is records.CarePlanIntent.PLAN
     assert schemas.dump(schemas.load({**plan, "intent": "plan", "goals": []})) == plan
-    assert schemas.load({**plan, "intent": None}).intent is None
+    assert care_plan({**plan, "intent": None}).intent is None
     assert schemas.dump(schemas.load({**plan, "intent": None})) == {**plan, "intent": None}
 
 
@@ -110,11 +118,11 @@ def test_a_field_at_its_default_is_left_out_and_null_says_that_there_is_none():
         ),
     ],
 )
-def test_what_is_wrong_is_named_by_its_path(obj, path):
+def test_what_is_wrong_is_named_by_its_path(obj: Any, path: str) -> None:
     assert paths(obj) == [path]
 
 
-def test_all_wrong_fields_are_named_at_once():
+def test_all_wrong_fields_are_named_at_once() -> None:
     wrong = goal(status="doing", statement=5, mood="low", targets=[{"key": "a"}, {"due": {"date": 1}}])
     assert sorted(paths(wrong)) == [
         "Goal.mood",
@@ -125,7 +133,7 @@ def test_all_wrong_fields_are_named_at_once():
     ]
 
 
-def test_no_value_is_repeated_in_what_is_said_about_it():
+def test_no_value_is_repeated_in_what_is_said_about_it() -> None:
     with pytest.raises(InvalidInput) as refused:
         schemas.load(goal(status="SEEDED", targets=[{"detail": {"integer": "SEEDED"}}], statement=["SEEDED"]))
     assert len(refused.value.findings) == 3
@@ -133,7 +141,7 @@ def test_no_value_is_repeated_in_what_is_said_about_it():
 
 
 @pytest.mark.parametrize("made", [*schemas.RECORD_TYPES.values(), records.Timing, records.Attachment])
-def test_every_field_of_every_part_has_a_field_of_its_own(made):
+def test_every_field_of_every_part_has_a_field_of_its_own(made: type[Any]) -> None:
     schema = schema_of(made)
     declared = set(made.__dataclass_fields__) | ({"type"} & set(schema.fields))
     assert set(schema.fields) == declared

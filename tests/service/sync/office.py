@@ -11,6 +11,7 @@ from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from service.chart import Chart, RecordVersion
 from service.fhir_client.client import FHIRClient
+from service.fhir_client.outcomes import Found
 from service.store.database import Database
 from service.sync.engine import Sync
 from service.sync.identity.match_history import PatientMatch
@@ -136,7 +137,8 @@ class Office:
         """Return all that the server has of a type for a patient."""
         client = FHIRClient(self.base_url)
         found = client.search(resource_type, {"patient": patient or self.patient_there, "_count": "500"})
-        return found.resources  # type: ignore[union-attr]
+        assert isinstance(found, Found), found
+        return found.resources
 
     @staticmethod
     def _answer(response: requests.Response) -> Tree:

@@ -1,6 +1,6 @@
 """A copy that is another patient's there, handed over: a new record of theirs, the old one out of sight."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -86,7 +86,11 @@ def test_the_record_itself_is_withdrawn_and_shown_to_nobody(
     assert BOBS_WORDS not in charts.read_by(charts.ann)
     assert BOBS_WORDS in charts.read_by(charts.bob)
     assert charts.api().get(f"/api/v1/patients/{charts.ann}").json["set_aside"] == 0
-    for act in (lambda: decide(charts, goal, HAND_OVER), lambda: office.sync.retry(goal)):
+    acts: list[Callable[[], object]] = [
+        lambda: decide(charts, goal, HAND_OVER),
+        lambda: office.sync.retry(goal),
+    ]
+    for act in acts:
         with pytest.raises(NotFound):
             act()
 

@@ -7,11 +7,13 @@ import signal
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import requests
 from requests.models import PreparedRequest, Response
 
+from fhir_mappings.exact_json import Tree
 from service.chart import Chart
 from service.fhir_client.client import FHIRClient
 from service.store.database import Database
@@ -32,8 +34,8 @@ class Torn(requests.Session):
         self._dies_at = dies_at
         self._answers = 0
 
-    def send(self, request: PreparedRequest, **kwargs: object) -> Response:  # type: ignore[override]
-        response = super().send(request, **kwargs)  # type: ignore[arg-type]
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
+        response = super().send(request, **kwargs)
         if request.method != "POST":
             return response
         response.content  # noqa: B018  the server has committed
@@ -128,9 +130,9 @@ def _assert_exactly_once(office: Office, goals: list[str], plans: dict[str, str]
     assert {one["id"] for one in copies + shared_plans} == set(there.values())
 
 
-def _name(resource: dict[str, object]) -> str:
-    (identifier,) = resource["identifier"]  # type: ignore[misc]
-    return str(identifier["value"])  # type: ignore[index]
+def _name(resource: Tree) -> str:
+    (identifier,) = resource["identifier"]
+    return str(identifier["value"])
 
 
 def test_one_that_the_server_refuses_among_five_hundred(busy_office: Office) -> None:

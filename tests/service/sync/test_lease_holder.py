@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from service.sync.lease_holder import LeaseHolder
@@ -30,9 +31,9 @@ def test_who_was_killed_is_gone(tmp_path: Path) -> None:
         assert not other.is_gone(owner)
 
 
-def hold(folder: Path, sender: object) -> None:
+def hold(folder: Path, sender: Connection) -> None:
     with LeaseHolder(folder) as lease_holder:
-        sender.send(lease_holder.owner)  # type: ignore[attr-defined]
+        sender.send(lease_holder.owner)
         signal.pause()
 
 

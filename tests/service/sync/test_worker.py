@@ -3,12 +3,13 @@
 import threading
 
 from service.errors import Unavailable
+from service.sync.engine import Sync
 from service.sync.report import Report
 from service.sync.worker import Worker
 from tests.service.sync.office import Office
 
 
-class Rounds:
+class Rounds(Sync):
     """Sync as the worker sees it: fails once, and asks for the end after the third round."""
 
     def __init__(self, stop: threading.Event) -> None:
@@ -16,7 +17,7 @@ class Rounds:
         self.count = 0
         self.stopping = lambda: False
 
-    def run(self) -> Report:
+    def run(self, connection: str | None = None) -> Report:
         self.count += 1
         if self.count == 1:
             raise Unavailable("the database is away")
@@ -28,7 +29,7 @@ class Rounds:
 def test_a_failed_round_is_not_the_last() -> None:
     stop = threading.Event()
     rounds = Rounds(stop)
-    Worker(rounds, 0.001).run_forever(stop)  # type: ignore[arg-type]
+    Worker(rounds, 0.001).run_forever(stop)
     assert rounds.count == 3
     assert rounds.stopping()
 

@@ -3,9 +3,12 @@
 import pytest
 from sqlalchemy import update
 
+from fhir_mappings.exact_json import Tree
 from service.app import create_app
 from service.config import Config
+from service.store.database import Database
 from service.store.tables import Connection
+from tests.clock import Clock
 from tests.service.cli.running import mainstay
 from tests.service.routes.caller import Api
 
@@ -13,20 +16,20 @@ BODY = {"name": "clinic", "base_url": "http://127.0.0.1:9/fhir"}
 
 
 @pytest.fixture
-def allowing(database, clock):
+def allowing(database: Database, clock: Clock) -> Api:
     """A caller of a service whose operator opened one address."""
     config = Config(connection_allowed_urls=("http://127.0.0.1:9/fhir",))
     return Api(create_app(config, database=database, clock=clock))
 
 
-def test_without_the_setting_nothing_is_added_and_the_answer_names_it(api):
+def test_without_the_setting_nothing_is_added_and_the_answer_names_it(api: Api) -> None:
     refused = api.post("/api/v1/connections", BODY)
     assert (refused.status, refused.paths) == (403, ["base_url"])
     assert "MAINSTAY_CONNECTION_ALLOWED_URLS" in refused.text
     assert api.get("/api/v1/connections").json["items"] == []
 
 
-def test_what_the_operator_allowed_is_added_and_nothing_beside_it(allowing):
+def test_what_the_operator_allowed_is_added_and_nothing_beside_it(allowing: Api) -> None:
     for url in (
         "http://127.0.0.1:9/fhirs",
         "http://127.0.0.1:9",
@@ -52,7 +55,9 @@ def test_what_the_operator_allowed_is_added_and_nothing_beside_it(allowing):
         ({"base_url": 7}, "base_url"),
     ],
 )
-def test_what_no_connection_can_be_is_refused_by_field_and_not_repeated(allowing, changed, path):
+def test_what_no_connection_can_be_is_refused_by_field_and_not_repeated(
+    allowing: Api, changed: Tree, path: str
+) -> None:
     refused = allowing.post("/api/v1/connections", BODY | changed)
     assert refused.status in (400, 422)
     assert refused.paths == [path]
@@ -69,7 +74,7 @@ def test_what_no_connection_can_be_is_refused_by_field_and_not_repeated(allowing
         ("clinic", "http://:seeded@127.0.0.1:9/fhir"),
     ],
 )
-def test_the_command_line_has_the_same_rule(database, name, base_url):
+def test_the_command_line_has_the_same_rule(database: Database, name: str, base_url: str) -> None:
     env = {"MAINSTAY_DATABASE_URL": str(database.url)}
     ended = mainstay("connection", "add", name, base_url, env=env)
     assert ended.code == 2
@@ -77,7 +82,7 @@ def test_the_command_line_has_the_same_rule(database, name, base_url):
     assert mainstay("connection", "list", "--json", env=env).lines == []
 
 
-def test_the_command_line_is_the_operator_and_the_settings_may_say_default(database):
+def test_the_command_line_is_the_operator_and_the_settings_may_say_default(database: Database) -> None:
     env = {"MAINSTAY_DATABASE_URL": str(database.url)}
     assert mainstay("connection", "add", "clinic", "http://127.0.0.1:9/fhir", env=env).code == 0
     declared = {**env, "MAINSTAY_FHIR_BASE_URL": "http://127.0.0.1:9/other"}
@@ -85,7 +90,7 @@ def test_the_command_line_is_the_operator_and_the_settings_may_say_default(datab
     assert names == ["clinic", "default"]
 
 
-def test_a_password_that_an_older_version_took_is_shown_nowhere(api, database):
+def test_a_password_that_an_older_version_took_is_shown_nowhere(api: Api, database: Database) -> None:
     api_of = {"MAINSTAY_DATABASE_URL": str(database.url)}
     assert mainstay("connection", "add", "clinic", "http://127.0.0.1:9/fhir", env=api_of).code == 0
     with database.begin() as session:

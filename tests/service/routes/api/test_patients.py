@@ -1,28 +1,35 @@
 """Who is who, over HTTP: identifiers added, corrected and removed, patients merged, matched and parted."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from fhir_mappings.exact_json import Tree
 from service.sandbox import create_sandbox
+from service.store.database import Database
 from tests.databases import contents
-from tests.service.routes.caller import fhir_goal
+from tests.service.routes.caller import Api, AsPrincipal, fhir_goal
 from tests.service.routes.live import served
 from tests.service.routes.world import World
+
+#: The API as everyone sees it, and our ids of two patients.
+People = tuple[Api, str, str]
 
 SYSTEM, OTHER = "https://clinic.example/patients", "urn:oid:1.2.3"
 
 
-def named(value, system=SYSTEM):
+def named(value: str, system: str = SYSTEM) -> Tree:
     return {"system": system, "value": value}
 
 
 @pytest.fixture
-def people(as_principal):
+def people(as_principal: AsPrincipal) -> People:
     """The API as everyone, and our ids of two patients."""
     api = as_principal()
     return api, api.register("MS-1"), api.register("MS-2")
 
 
-def test_identifiers_are_added_corrected_and_removed_with_a_history(people):
+def test_identifiers_are_added_corrected_and_removed_with_a_history(people: People) -> None:
     api, ann, _ = people
     path = f"/api/v1/patients/{ann}/identifiers"
     added = api.post(path, named("7", OTHER)).json
@@ -62,7 +69,9 @@ def test_identifiers_are_added_corrected_and_removed_with_a_history(people):
         ("unmerge", None, 409, [""]),
     ],
 )
-def test_what_cannot_be_is_refused_by_path_and_changes_nothing(people, database, path, body, status, at):
+def test_what_cannot_be_is_refused_by_path_and_changes_nothing(
+    people: People, database: Database, path: str, body: Tree | None, status: int, at: list[str]
+) -> None:
     api, ann, _ = people
     before = contents(database)
     answer = api.post(f"/api/v1/patients/{ann}/{path}", body)
@@ -70,7 +79,7 @@ def test_what_cannot_be_is_refused_by_path_and_changes_nothing(people, database,
     assert contents(database) == before
 
 
-def test_a_second_value_in_a_system_is_taken_when_it_is_meant(people):
+def test_a_second_value_in_a_system_is_taken_when_it_is_meant(people: People) -> None:
     api, ann, _ = people
     path = f"/api/v1/patients/{ann}/identifiers"
     assert api.post(path, {**named("MS-9"), "also": True}).json["identifiers"] == [
@@ -83,7 +92,7 @@ def test_a_second_value_in_a_system_is_taken_when_it_is_meant(people):
     assert (refused.status, refused.paths) == (422, ["identifiers[1].value"])
 
 
-def test_two_patients_are_made_one_and_two_again(people):
+def test_two_patients_are_made_one_and_two_again(people: People) -> None:
     api, ann, bob = people
     goal = api.post("/fhir/Goal", fhir_goal(ann)).json["id"]
     merged = api.post(f"/api/v1/patients/{ann}/merge", {"into": bob}).json
@@ -103,7 +112,9 @@ def test_two_patients_are_made_one_and_two_again(people):
     assert api.post(f"/api/v1/patients/{ann}/merge", {"into": ann}).paths == ["into"]
 
 
-def test_a_token_for_who_was_merged_opens_nothing_of_who_stays(people, as_principal):
+def test_a_token_for_who_was_merged_opens_nothing_of_who_stays(
+    people: People, as_principal: AsPrincipal
+) -> None:
     api, ann, bob = people
     goal = api.post("/fhir/Goal", fhir_goal(bob)).json["id"]
     anns = as_principal(patient=ann)
@@ -117,7 +128,9 @@ def test_a_token_for_who_was_merged_opens_nothing_of_who_stays(people, as_princi
     )
 
 
-def test_who_is_confined_says_of_nobody_who_they_are(people, as_principal, database):
+def test_who_is_confined_says_of_nobody_who_they_are(
+    people: People, as_principal: AsPrincipal, database: Database
+) -> None:
     _, ann, bob = people
     confined = as_principal(patient=ann)
     before = contents(database)
@@ -139,13 +152,13 @@ def test_who_is_confined_says_of_nobody_who_they_are(people, as_principal, datab
 
 
 @pytest.fixture
-def world(database):
+def world(database: Database) -> Iterator[World]:
     sandbox = create_sandbox()
     with served(sandbox) as url:
         yield World(database, sandbox, url)
 
 
-def test_who_is_missing_there_is_told_once_with_what_was_looked_for(world):
+def test_who_is_missing_there_is_told_once_with_what_was_looked_for(world: World) -> None:
     bob = world.api.register("MS-2")
     for _ in range(3):
         world.api.post("/fhir/Goal", {**world.resource("Goal"), "subject": {"reference": f"Patient/{bob}"}})
@@ -161,7 +174,7 @@ def test_who_is_missing_there_is_told_once_with_what_was_looked_for(world):
     }
 
 
-def test_a_patient_is_matched_by_a_person_who_names_the_one_there(world):
+def test_a_patient_is_matched_by_a_person_who_names_the_one_there(world: World) -> None:
     bob = world.api.register("MS-2")
     there = world.there.post("/fhir/Patient", {"resourceType": "Patient"}).json["id"]
     path = f"/api/v1/patients/{bob}/matches"
@@ -173,7 +186,7 @@ def test_a_patient_is_matched_by_a_person_who_names_the_one_there(world):
     assert world.api.post(path, {"connection": "none", "server_id": there}).status == 404
 
 
-def moved(world):
+def moved(world: World) -> tuple[str, str, str, str]:
     """Have a goal be another's there; return its id, our id of the other, theirs there, the copy's."""
     goal = world.created("Goal")
     bob = world.api.register("MS-2")
@@ -189,7 +202,7 @@ def moved(world):
     return goal["id"], bob, there, copy["id"]
 
 
-def test_a_copy_that_moved_is_listed_and_handed_over(world):
+def test_a_copy_that_moved_is_listed_and_handed_over(world: World) -> None:
     goal, bob, there, copy = moved(world)
     (row,) = world.api.get("/api/v1/sync/moved").json["items"]
     assert (row["record_id"], row["patient_id"], row["server_id"]) == (goal, world.patient, copy)
@@ -211,7 +224,9 @@ def test_a_copy_that_moved_is_listed_and_handed_over(world):
         ({"connection": "none", "decision": "let-go"}, 404, [""]),
     ],
 )
-def test_a_decision_that_is_none_is_refused(world, body, status, at):
+def test_a_decision_that_is_none_is_refused(
+    world: World, body: Tree | None, status: int, at: list[str]
+) -> None:
     goal, *_ = moved(world)
     answer = world.api.post(f"/api/v1/sync/moved/{goal}/decision", body)
     assert (answer.status, answer.paths) == (status, at)

@@ -1,8 +1,13 @@
 """Records as JSON: create, read, list, change, withdraw, history, and each create once."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.service.routes.caller import goal
+from fhir_mappings.exact_json import Tree
+from service.store.database import Database
+from tests.clock import Clock
+from tests.service.routes.caller import Api, AsPrincipal, goal
 from tests.service.routes.conftest import opened
 
 PLAN = {"type": "CarePlan", "status": "active", "title": "Moving again"}
@@ -21,19 +26,21 @@ NOUNS = [
 
 
 @pytest.fixture
-def database(database_url):
+def database(database_url: str) -> Iterator[Database]:
     """These tests run on both engines."""
     with opened(database_url) as database:
         yield database
 
 
 @pytest.fixture
-def patient(api):
+def patient(api: Api) -> str:
     return api.register()
 
 
 @pytest.mark.parametrize(("noun", "said", "field", "value"), NOUNS)
-def test_a_record_lives_through_the_api(api, patient, noun, said, field, value):
+def test_a_record_lives_through_the_api(
+    api: Api, patient: str, noun: str, said: Tree, field: str, value: str
+) -> None:
     created = api.post(f"/api/v1/{noun}", {**said, "subject": {"reference": f"Patient/{patient}"}})
     assert (created.status, created.etag) == (201, 'W/"1"'), created
     place = created.headers["Location"]
@@ -59,19 +66,19 @@ def test_a_record_lives_through_the_api(api, patient, noun, said, field, value):
     assert versions[0]["at"] == "2026-03-02T08:30:00+00:00"
 
 
-def test_a_number_keeps_its_text(api, patient):
+def test_a_number_keeps_its_text(api: Api, patient: str) -> None:
     said = goal(patient, targets=[{"measure": {"text": "m"}, "detail": {"Quantity": {"value": 0}}}])
     text = api.post("/api/v1/goals", _with_number(said, "7.50")).text
     assert '"value":7.50,' in text or '"value":7.50}' in text
 
 
-def _with_number(said, number):
+def _with_number(said: Tree, number: str) -> str:
     from fhir_mappings import exact_json
 
     return exact_json.dump(said).replace('"value":0', f'"value":{number}')
 
 
-def test_an_update_names_the_version_it_changes(api, patient):
+def test_an_update_names_the_version_it_changes(api: Api, patient: str) -> None:
     place = api.post("/api/v1/goals", goal(patient)).headers["Location"]
     changed = goal(patient, statement="Swim")
     assert api.put(place, changed).status == 428
@@ -83,7 +90,7 @@ def test_an_update_names_the_version_it_changes(api, patient):
     assert api.get(place).json["statement"] == "Swim"
 
 
-def test_an_update_keeps_what_the_record_has_no_word_for(api, patient):
+def test_an_update_keeps_what_the_record_has_no_word_for(api: Api, patient: str) -> None:
     foreign = {"url": "https://example.org/mood", "valueString": "low"}
     body = {
         "resourceType": "Goal",
@@ -101,14 +108,14 @@ def test_an_update_keeps_what_the_record_has_no_word_for(api, patient):
     assert after["description"] == {"text": "Swim"}
 
 
-def test_a_record_takes_the_id_that_its_creator_gives_and_none_takes_it_again(api, patient):
+def test_a_record_takes_the_id_that_its_creator_gives_and_none_takes_it_again(api: Api, patient: str) -> None:
     created = api.post("/api/v1/goals", goal(patient, id="goal-1"))
     assert (created.status, created.json["id"]) == (201, "goal-1")
     assert api.post("/api/v1/goals", goal(patient, id="goal-1")).status == 409
     assert api.put("/api/v1/goals/goal-1", goal(patient, id="goal-2"), If_Match='W/"1"').paths == ["Goal.id"]
 
 
-def test_a_list_is_narrowed_and_read_page_by_page(api, patient, clock):
+def test_a_list_is_narrowed_and_read_page_by_page(api: Api, patient: str, clock: Clock) -> None:
     other = api.register("MS-2")
     made = []
     for number in range(5):
@@ -118,7 +125,7 @@ def test_a_list_is_narrowed_and_read_page_by_page(api, patient, clock):
     elsewhere = api.post("/api/v1/goals", goal(other)).json
     api.post(f"/api/v1/goals/{made[0]['id']}/withdraw")
 
-    def listed(query):
+    def listed(query: str) -> list[str]:
         found, path = [], f"/api/v1/goals?{query}"
         while path:
             page = api.get(path).json
@@ -153,7 +160,7 @@ def test_a_list_is_narrowed_and_read_page_by_page(api, patient, clock):
         ("identifier=system|", "identifier"),
     ],
 )
-def test_a_list_refuses_a_parameter_that_it_does_not_understand(api, query, path):
+def test_a_list_refuses_a_parameter_that_it_does_not_understand(api: Api, query: str, path: str) -> None:
     answer = api.get(f"/api/v1/goals?{query}")
     assert (answer.status, answer.paths) == (400, [path]), answer
 
@@ -167,13 +174,15 @@ def test_a_list_refuses_a_parameter_that_it_does_not_understand(api, query, path
         ("9999-12-31T23:59:59-14:00", 0),
     ],
 )
-def test_a_list_since_the_ends_of_the_calendar_is_a_list_like_others(api, patient, since, count):
+def test_a_list_since_the_ends_of_the_calendar_is_a_list_like_others(
+    api: Api, patient: str, since: str, count: int
+) -> None:
     assert api.post("/api/v1/goals", goal(patient)).status == 201
     answer = api.get(f"/api/v1/goals?updated_since={since}")
     assert (answer.status, len(answer.json["items"])) == (200, count), answer
 
 
-def test_answers_are_found_by_questionnaire(api, patient):
+def test_answers_are_found_by_questionnaire(api: Api, patient: str) -> None:
     subject = {"subject": {"reference": f"Patient/{patient}"}}
     said = {**ANSWERS, **subject, "questionnaire": "https://clinic.example/q|2"}
     found = api.post("/api/v1/questionnaire-responses", said).json["id"]
@@ -183,7 +192,7 @@ def test_answers_are_found_by_questionnaire(api, patient):
         assert [item["id"] for item in page["items"]] == [found]
 
 
-def test_a_create_that_is_sent_again_under_its_key_creates_nothing(api, patient):
+def test_a_create_that_is_sent_again_under_its_key_creates_nothing(api: Api, patient: str) -> None:
     first = api.post("/api/v1/goals", goal(patient), Idempotency_Key="k1")
     again = api.post("/api/v1/goals", goal(patient), Idempotency_Key="k1")
     assert (again.status, again.text) == (201, first.text)
@@ -194,12 +203,12 @@ def test_a_create_that_is_sent_again_under_its_key_creates_nothing(api, patient)
     assert api.post("/api/v1/goals", goal(patient), Idempotency_Key="k2").json["id"] != first.json["id"]
 
 
-def test_a_refused_create_does_not_use_its_key_up(api, patient):
+def test_a_refused_create_does_not_use_its_key_up(api: Api, patient: str) -> None:
     assert api.post("/api/v1/goals", goal("nobody"), Idempotency_Key="k1").status == 422
     assert api.post("/api/v1/goals", goal(patient), Idempotency_Key="k1").status == 201
 
 
-def test_keys_of_different_principals_are_different_keys(as_principal):
+def test_keys_of_different_principals_are_different_keys(as_principal: AsPrincipal) -> None:
     one, other = as_principal(sub="one"), as_principal(sub="other")
     patient = one.register()
     first = one.post("/api/v1/goals", goal(patient), Idempotency_Key="k1")
@@ -208,7 +217,7 @@ def test_keys_of_different_principals_are_different_keys(as_principal):
     assert other.get(f"{second.headers['Location']}/history").json["items"][0]["actor"] == "other"
 
 
-def test_a_questionnaire_is_kept_as_the_resource_that_it_is(api):
+def test_a_questionnaire_is_kept_as_the_resource_that_it_is(api: Api) -> None:
     said = {
         "resourceType": "Questionnaire",
         "url": "https://clinic.example/q",
@@ -228,7 +237,7 @@ def test_a_questionnaire_is_kept_as_the_resource_that_it_is(api):
     assert actions == ["withdraw", "update", "create"]
 
 
-def test_patients_are_registered_once_and_found_by_identifier(api):
+def test_patients_are_registered_once_and_found_by_identifier(api: Api) -> None:
     first, second = api.register("MS-1"), api.register("MS-2")
     assert api.register("MS-1") == first
     found = api.get("/api/v1/patients?identifier=https://clinic.example/patients|MS-2").json["items"]

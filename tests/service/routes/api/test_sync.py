@@ -1,29 +1,34 @@
 """The synchronisation as people and programs see and drive it over HTTP."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from sqlalchemy import update
 
+from fhir_mappings.exact_json import Tree
 from service.sandbox import create_sandbox
+from service.store.database import Database
 from service.store.tables import Link
-from tests.service.routes.caller import Api, token
+from tests.service.routes.caller import Answer, Api, token
 from tests.service.routes.live import served
 from tests.service.routes.world import World
 
 
 @pytest.fixture
-def world(database):
+def world(database: Database) -> Iterator[World]:
     sandbox = create_sandbox()
     with served(sandbox) as url:
         yield World(database, sandbox, url)
 
 
-def states(world, **query):
-    query = "&".join(f"{name}={value}" for name, value in query.items())
-    rows = world.api.get(f"/api/v1/sync/status?{query}").json["items"]
+def states(world: World, **query: str) -> dict[str, str]:
+    parameters = "&".join(f"{name}={value}" for name, value in query.items())
+    rows = world.api.get(f"/api/v1/sync/status?{parameters}").json["items"]
     return {row["record_id"]: row["state"] for row in rows}
 
 
-def test_a_record_is_pending_until_a_run_has_sent_it(world):
+def test_a_record_is_pending_until_a_run_has_sent_it(world: World) -> None:
     goal = world.created("Goal")
     assert states(world) == {goal["id"]: "pending"}
     assert world.api.get("/api/v1/sync/summary").json["states"]["pending"] == 1
@@ -34,7 +39,7 @@ def test_a_record_is_pending_until_a_run_has_sent_it(world):
     assert world.there.get(f"/fhir/Goal?identifier={goal['identifier'][0]['value']}").json["total"] == 1
 
 
-def test_states_are_read_page_by_page(world):
+def test_states_are_read_page_by_page(world: World) -> None:
     ids = {world.created("Goal")["id"] for _ in range(3)}
     first = world.api.get("/api/v1/sync/status?limit=2").json
     second = world.api.get(first["next"]).json
@@ -42,7 +47,7 @@ def test_states_are_read_page_by_page(world):
     assert "next" not in second
 
 
-def test_what_the_server_refuses_shows_its_reason_and_a_next_step_and_is_sent_again(world):
+def test_what_the_server_refuses_shows_its_reason_and_a_next_step_and_is_sent_again(world: World) -> None:
     nobody = world.api.register("MS-2")
     body = {**world.resource("Goal"), "subject": {"reference": f"Patient/{nobody}"}}
     goal = world.api.post("/fhir/Goal", body).json
@@ -57,7 +62,7 @@ def test_what_the_server_refuses_shows_its_reason_and_a_next_step_and_is_sent_ag
     assert states(world, patient=nobody) == {goal["id"]: "synced"}
 
 
-def test_a_conflict_shows_both_sides_and_what_they_had_in_common(world):
+def test_a_conflict_shows_both_sides_and_what_they_had_in_common(world: World) -> None:
     conflict = world.api.get(f"/api/v1/sync/conflicts/{world.conflict()}").json
     assert conflict["base"]["record"]["statement"] == "Walk to the lake and back"
     assert conflict["here"]["record"]["statement"] == "Changed here"
@@ -74,7 +79,9 @@ def test_a_conflict_shows_both_sides_and_what_they_had_in_common(world):
         ({"record": "merged"}, "Changed by both"),
     ],
 )
-def test_a_conflict_is_resolved_for_one_side_or_for_a_record_of_both(world, resolution, statement):
+def test_a_conflict_is_resolved_for_one_side_or_for_a_record_of_both(
+    world: World, resolution: Tree, statement: str
+) -> None:
     conflict_id = world.conflict()
     conflict = world.api.get(f"/api/v1/sync/conflicts/{conflict_id}").json
     if "record" in resolution:
@@ -94,11 +101,11 @@ def test_a_conflict_is_resolved_for_one_side_or_for_a_record_of_both(world, reso
 
 
 @pytest.mark.parametrize("body", [{}, {"keep": "here", "record": {}}, {"keep": "both"}, {"mood": 1}])
-def test_a_resolution_that_says_not_one_thing_is_refused(world, body):
+def test_a_resolution_that_says_not_one_thing_is_refused(world: World, body: Any) -> None:
     assert world.api.post(f"/api/v1/sync/conflicts/{world.conflict()}/resolution", body).status == 400
 
 
-def test_a_connection_tells_what_its_server_can_do_and_never_its_token(world):
+def test_a_connection_tells_what_its_server_can_do_and_never_its_token(world: World) -> None:
     connection = {"name": "clinic", "base_url": "http://127.0.0.1:9/x"}
     assert world.api.post("/api/v1/connections", connection).status == 409
     wrong = world.api.post("/api/v1/connections", {"name": "Ä", "base_url": "ftp://x"})
@@ -115,12 +122,12 @@ def test_a_connection_tells_what_its_server_can_do_and_never_its_token(world):
 SEEDED = ("Changed here", "Changed there", "Walk to the lake and back")
 
 
-def scoped(world, scope):
+def scoped(world: World, scope: str) -> Api:
     """Somebody else at the same service, with these scopes."""
     return Api(world.app, token(scope=scope))
 
 
-def shows_content(answer):
+def shows_content(answer: Answer) -> bool:
     return any(word in answer.text for word in SEEDED)
 
 
@@ -140,8 +147,8 @@ def shows_content(answer):
     ],
 )
 def test_a_conflict_is_shown_and_decided_by_those_who_may_read_and_change_the_record(
-    world, scope, read, resolved
-):
+    world: World, scope: str, read: int, resolved: int
+) -> None:
     conflict_id = world.conflict()
     api, path = scoped(world, scope), f"/api/v1/sync/conflicts/{conflict_id}"
     shown = api.get(path)
@@ -155,7 +162,9 @@ def test_a_conflict_is_shown_and_decided_by_those_who_may_read_and_change_the_re
     assert goal["statement"] == ("Changed here" if resolved == 403 else "Changed there")
 
 
-def test_who_may_read_no_records_sees_how_they_stand_and_nothing_of_what_they_say(world, database):
+def test_who_may_read_no_records_sees_how_they_stand_and_nothing_of_what_they_say(
+    world: World, database: Database
+) -> None:
     world.conflict()
     (patient,) = world.there.get("/fhir/Patient").json["entry"]
     subject = {"reference": f"Patient/{patient['resource']['id']}"}

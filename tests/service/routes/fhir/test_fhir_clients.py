@@ -1,5 +1,7 @@
 """FHIR clients that were not written by us work against /fhir."""
 
+from collections.abc import Iterator
+
 import fhirclient.client
 import pytest
 from fhirclient.models.careplan import CarePlan
@@ -8,23 +10,24 @@ from fhirclient.models.goal import Goal
 from fhirclient.server import FHIRNotFoundException
 from fhirpy import SyncFHIRClient
 from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
+from flask import Flask
 
 from tests.service.routes.caller import Api, fhir_goal, token
 from tests.service.routes.live import served
 
 
 @pytest.fixture
-def base(guarded_app):
+def base(guarded_app: Flask) -> Iterator[str]:
     with served(guarded_app) as url:
         yield f"{url}/fhir"
 
 
 @pytest.fixture
-def patient(guarded_app):
+def patient(guarded_app: Flask) -> str:
     return Api(guarded_app, token()).register()
 
 
-def test_fhirpy_creates_reads_searches_and_updates(base, patient):
+def test_fhirpy_creates_reads_searches_and_updates(base: str, patient: str) -> None:
     client = SyncFHIRClient(base, authorization=f"Bearer {token()}")
     goals = [client.resource("Goal", **fhir_goal(patient)) for _ in range(5)]
     for goal in goals:
@@ -39,12 +42,14 @@ def test_fhirpy_creates_reads_searches_and_updates(base, patient):
     found = client.resources("Goal").search(patient=patient, lifecycle_status="active").limit(2).fetch_all()
     assert {one["id"] for one in found} == {one["id"] for one in goals}
     assert client.resources("Goal").search(patient=patient).count() == 5
-    assert client.resources("Goal").search(_id=goal["id"]).first()["description"] == {"text": "Swim"}
+    one = client.resources("Goal").search(_id=goal["id"]).first()
+    assert one is not None
+    assert one["description"] == {"text": "Swim"}
     by_name = client.resources("Patient").search(identifier="https://clinic.example/patients|MS-1").get()
     assert by_name["id"] == patient
 
 
-def test_fhirpy_understands_our_refusals(base, patient):
+def test_fhirpy_understands_our_refusals(base: str, patient: str) -> None:
     client = SyncFHIRClient(base, authorization=f"Bearer {token()}")
     with pytest.raises(OperationOutcome, match="lifecycleStatus"):
         client.resource("Goal", **fhir_goal(patient, lifecycleStatus="doing")).save()
@@ -52,7 +57,7 @@ def test_fhirpy_understands_our_refusals(base, patient):
         client.reference("Goal", "none").to_resource()
 
 
-def test_fhirclient_creates_reads_searches_and_updates(base, patient):
+def test_fhirclient_creates_reads_searches_and_updates(base: str, patient: str) -> None:
     smart = fhirclient.client.FHIRClient(settings={"app_id": "mainstay-test", "api_base": base})
     smart.server.session.headers["Authorization"] = f"Bearer {token()}"
     goal = Goal(fhir_goal(patient))

@@ -1,10 +1,14 @@
 """The FHIR face: what a client posts comes back whole, under a version and a time that are ours."""
 
+from collections.abc import Iterator
+
 import pytest
 from sqlalchemy import event
 
 from fhir_mappings import exact_json
-from tests.service.routes.caller import fhir_goal, goal
+from service.store.database import Database
+from tests.clock import Clock
+from tests.service.routes.caller import Api, AsPrincipal, fhir_goal, goal
 from tests.service.routes.conftest import opened
 
 WHOLE = """{"resourceType":"Goal","id":"theirs","meta":{"versionId":"77","lastUpdated":"2001-01-01T00:00:00Z",
@@ -18,18 +22,18 @@ WHOLE = """{"resourceType":"Goal","id":"theirs","meta":{"versionId":"77","lastUp
 
 
 @pytest.fixture
-def database(database_url):
+def database(database_url: str) -> Iterator[Database]:
     """These tests run on both engines."""
     with opened(database_url) as database:
         yield database
 
 
 @pytest.fixture
-def patient(api):
+def patient(api: Api) -> str:
     return api.register()
 
 
-def test_what_is_posted_comes_back_whole(api, patient):
+def test_what_is_posted_comes_back_whole(api: Api, patient: str) -> None:
     text = WHOLE.replace("PATIENT", patient)
     created = api.post("/fhir/Goal", text)
     assert created.status == 201, created
@@ -48,7 +52,7 @@ def test_what_is_posted_comes_back_whole(api, patient):
     assert api.get(f"/fhir/Goal/{shown['id']}").text == created.text
 
 
-def test_a_create_says_where_and_when(api, patient):
+def test_a_create_says_where_and_when(api: Api, patient: str) -> None:
     created = api.post("/fhir/Goal", fhir_goal(patient))
     assert created.type == "application/fhir+json"
     assert created.etag == 'W/"1"'
@@ -56,14 +60,14 @@ def test_a_create_says_where_and_when(api, patient):
     assert created.headers["Location"] == f"http://localhost/fhir/Goal/{created.json['id']}/_history/1"
 
 
-def test_a_conditional_create_is_refused_and_creates_nothing(api, patient):
+def test_a_conditional_create_is_refused_and_creates_nothing(api: Api, patient: str) -> None:
     refused = api.post("/fhir/Goal", fhir_goal(patient), If_None_Exist="identifier=urn:x|1")
     assert refused.status == 400
     assert refused.paths == ["If-None-Exist"]
     assert api.get(f"/fhir/Goal?patient={patient}").json["total"] == 0
 
 
-def test_an_update_names_its_version_by_header_or_in_the_body(api, patient):
+def test_an_update_names_its_version_by_header_or_in_the_body(api: Api, patient: str) -> None:
     first = api.post("/fhir/Goal", fhir_goal(patient)).json
     place = f"/fhir/Goal/{first['id']}"
     second = api.put(place, {**first, "description": {"text": "Swim"}})
@@ -76,7 +80,7 @@ def test_an_update_names_its_version_by_header_or_in_the_body(api, patient):
     assert api.get(place).etag == 'W/"3"'
 
 
-def test_each_version_can_be_read_and_history_tells_of_all(api, patient, clock):
+def test_each_version_can_be_read_and_history_tells_of_all(api: Api, patient: str, clock: Clock) -> None:
     first = api.post("/fhir/Goal", fhir_goal(patient)).json
     place = f"/fhir/Goal/{first['id']}"
     clock.advance(seconds=90)
@@ -92,7 +96,7 @@ def test_each_version_can_be_read_and_history_tells_of_all(api, patient, clock):
     assert bundle["entry"][0]["response"]["lastModified"] == "2026-03-02T08:31:30.000Z"
 
 
-def test_the_path_the_type_and_the_id_have_to_agree(api, patient):
+def test_the_path_the_type_and_the_id_have_to_agree(api: Api, patient: str) -> None:
     created = api.post("/fhir/Goal", fhir_goal(patient)).json
     assert api.post("/fhir/CarePlan", fhir_goal(patient)).paths == ["resourceType"]
     assert api.put(f"/fhir/Goal/{created['id']}", {**created, "id": "other"}).paths == ["Goal.id"]
@@ -100,13 +104,13 @@ def test_the_path_the_type_and_the_id_have_to_agree(api, patient):
     assert api.put("/fhir/Goal/unknown", {**fhir_goal(patient), "id": "unknown"}).status == 404
 
 
-def found(api, query, resource_type="Goal"):
+def found(api: Api, query: str, resource_type: str = "Goal") -> list[str]:
     answer = api.get(f"/fhir/{resource_type}?{query}")
     assert answer.status == 200, answer
     return [entry["resource"]["id"] for entry in answer.json.get("entry", [])]
 
 
-def test_search_finds_by_each_parameter(api, patient, clock):
+def test_search_finds_by_each_parameter(api: Api, patient: str, clock: Clock) -> None:
     other = api.register("MS-2")
     identifier = [{"system": "https://example.org/goals", "value": "7"}]
     one = api.post("/fhir/Goal", fhir_goal(patient, identifier=identifier)).json["id"]
@@ -133,7 +137,9 @@ def test_search_finds_by_each_parameter(api, patient, clock):
     "earlier", ["0001", "0001-01-01", "0001-01-01T00:00:00%2B14:00", "0001-01-01T00:00Z"]
 )
 @pytest.mark.parametrize("later", ["9999", "9999-12", "9999-12-31", "9999-12-31T23:59:59.999-14:00"])
-def test_the_ends_of_the_calendar_are_dates_like_others(api, patient, earlier, later):
+def test_the_ends_of_the_calendar_are_dates_like_others(
+    api: Api, patient: str, earlier: str, later: str
+) -> None:
     goals = [api.post("/fhir/Goal", fhir_goal(patient)).json["id"]]
     for prefix in ("", "lt", "le", "eb"):
         assert found(api, f"_lastUpdated={prefix}{earlier}") == []
@@ -145,14 +151,16 @@ def test_the_ends_of_the_calendar_are_dates_like_others(api, patient, earlier, l
         assert found(api, f"_lastUpdated={prefix}{later}") == goals
 
 
-def test_an_id_that_is_asked_for_twice_is_found_once(api, patient):
+def test_an_id_that_is_asked_for_twice_is_found_once(api: Api, patient: str) -> None:
     one = api.post("/fhir/Goal", fhir_goal(patient)).json["id"]
     assert found(api, f"_id={one},none,{one}") == [one]
     assert found(api, f"_id={patient},none,{patient}", "Patient") == [patient]
 
 
 @pytest.mark.parametrize("resource_type", ["Goal", "Patient"])
-def test_as_many_ids_as_a_page_shows_can_be_asked_for_and_no_more(api, patient, resource_type):
+def test_as_many_ids_as_a_page_shows_can_be_asked_for_and_no_more(
+    api: Api, patient: str, resource_type: str
+) -> None:
     ids = [f"{number:x}" for number in range(60_000)]
     assert found(api, f"_id={','.join(ids[:200])}", resource_type) == []
     form = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -160,7 +168,9 @@ def test_as_many_ids_as_a_page_shows_can_be_asked_for_and_no_more(api, patient, 
     assert (refused.status, refused.paths) == (400, ["_id"]), refused
 
 
-def test_a_token_for_one_patient_has_no_other_looked_up(as_principal, database):
+def test_a_token_for_one_patient_has_no_other_looked_up(
+    as_principal: AsPrincipal, database: Database
+) -> None:
     everyone = as_principal()
     own, other = everyone.register("MS-1"), everyone.register("MS-2")
     confined, statements = as_principal(patient=own), []
@@ -175,9 +185,10 @@ def test_a_token_for_one_patient_has_no_other_looked_up(as_principal, database):
     assert counts[1] == 0 < counts[0] == counts[2]
 
 
-def test_a_search_is_read_page_by_page_by_its_links(api, patient):
+def test_a_search_is_read_page_by_page_by_its_links(api: Api, patient: str) -> None:
     ids = [api.post("/fhir/Goal", fhir_goal(patient)).json["id"] for _ in range(5)]
-    seen, url = [], f"http://localhost/fhir/Goal?patient={patient}&_count=2"
+    seen: list[str] = []
+    url: str | None = f"http://localhost/fhir/Goal?patient={patient}&_count=2"
     while url:
         bundle = api.get(url.removeprefix("http://localhost")).json
         links = {link["relation"]: link["url"] for link in bundle["link"]}
@@ -187,14 +198,14 @@ def test_a_search_is_read_page_by_page_by_its_links(api, patient):
     assert sorted(seen) == sorted(ids)
 
 
-def test_a_search_can_ask_for_the_number_alone(api, patient):
+def test_a_search_can_ask_for_the_number_alone(api: Api, patient: str) -> None:
     api.post("/fhir/Goal", fhir_goal(patient))
     for query in ("_summary=count", "_count=0"):
         bundle = api.get(f"/fhir/Goal?{query}").json
         assert (bundle["total"], "entry" in bundle) == (1, False)
 
 
-def test_a_search_by_form_keeps_values_out_of_the_url(api, patient):
+def test_a_search_by_form_keeps_values_out_of_the_url(api: Api, patient: str) -> None:
     one = api.post("/fhir/Goal", fhir_goal(patient)).json["id"]
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = api.send("POST", "/fhir/Goal/_search", f"patient={patient}&_count=5", form)
@@ -229,12 +240,12 @@ def test_a_search_by_form_keeps_values_out_of_the_url(api, patient):
         ("identifier=%00", "identifier"),
     ],
 )
-def test_a_search_refuses_what_it_does_not_understand(api, query, path):
+def test_a_search_refuses_what_it_does_not_understand(api: Api, query: str, path: str) -> None:
     answer = api.get(f"/fhir/Goal?{query}")
     assert (answer.status, answer.paths) == (400, [path]), answer
 
 
-def test_a_search_names_every_wrong_parameter_at_once(api):
+def test_a_search_names_every_wrong_parameter_at_once(api: Api) -> None:
     assert api.get("/fhir/Goal?colour=red&_count=x&mood=low").paths == ["colour", "_count", "mood"]
 
 
@@ -262,7 +273,7 @@ def test_a_search_names_every_wrong_parameter_at_once(api):
         ({}, "?_format=xml", 406),
     ],
 )
-def test_json_is_the_format(api, headers, query, status):
+def test_json_is_the_format(api: Api, headers: dict[str, str], query: str, status: int) -> None:
     assert api.get(f"/fhir/metadata{query}", **headers).status == status
 
 
@@ -275,11 +286,13 @@ def test_json_is_the_format(api, headers, query, status):
         ("application/fhir+json; fhirVersion=5.0", 415),
     ],
 )
-def test_a_resource_of_another_version_of_fhir_is_not_read(api, patient, content_type, status):
+def test_a_resource_of_another_version_of_fhir_is_not_read(
+    api: Api, patient: str, content_type: str, status: int
+) -> None:
     assert api.post("/fhir/Goal", fhir_goal(patient), Content_Type=content_type).status == status
 
 
-def test_nothing_is_deleted_and_the_answer_says_what_to_do_instead(api, patient):
+def test_nothing_is_deleted_and_the_answer_says_what_to_do_instead(api: Api, patient: str) -> None:
     created = api.post("/fhir/Goal", fhir_goal(patient)).json
     refused = api.send("DELETE", f"/fhir/Goal/{created['id']}")
     assert (refused.status, "entered-in-error" in refused.text) == (405, True)
@@ -287,7 +300,7 @@ def test_nothing_is_deleted_and_the_answer_says_what_to_do_instead(api, patient)
     assert api.get(f"/fhir/Goal/{created['id']}").status == 200
 
 
-def test_the_capability_statement_tells_what_the_routes_do(api):
+def test_the_capability_statement_tells_what_the_routes_do(api: Api) -> None:
     statement = api.get("/fhir/metadata").json
     assert (statement["resourceType"], statement["fhirVersion"]) == ("CapabilityStatement", "4.0.1")
     resources = {resource["type"]: resource for resource in statement["rest"][0]["resource"]}
@@ -300,7 +313,7 @@ def test_the_capability_statement_tells_what_the_routes_do(api):
     assert api.post("/fhir/Patient", {"resourceType": "Patient"}).status == 405
 
 
-def test_a_patient_is_what_they_are_called(api, patient):
+def test_a_patient_is_what_they_are_called(api: Api, patient: str) -> None:
     shown = api.get(f"/fhir/Patient/{patient}").json
     identifier = {"system": "https://clinic.example/patients", "value": "MS-1"}
     assert shown == {"resourceType": "Patient", "id": patient, "identifier": [identifier]}
@@ -310,7 +323,7 @@ def test_a_patient_is_what_they_are_called(api, patient):
     assert found(api, "identifier=https://clinic.example/patients|MS-2", "Patient") == []
 
 
-def test_both_faces_show_the_same_record(api, patient):
+def test_both_faces_show_the_same_record(api: Api, patient: str) -> None:
     created = api.post("/api/v1/goals", goal(patient, statement="Dig the garden")).json
     resource = api.get(f"/fhir/Goal/{created['id']}").json
     assert resource["description"]["text"] == "Dig the garden"

@@ -5,6 +5,7 @@ from flask import Request, Response
 
 from fhir_mappings import exact_json
 from service.chart import PatientRegister
+from service.sandbox.faults import AfterCommit
 from service.sync.identity.identifiers import same_systems
 from service.sync.identity.matching import MatchRules
 from tests.service.sync.conftest import EHR
@@ -52,7 +53,7 @@ def test_who_replaced_another_is_found_by_the_other_alone(
     assert ehr.subjects() == {f"Patient/{new}"}
 
 
-def without_hits(server_id: str):  # type: ignore[no-untyped-def]
+def without_hits(server_id: str) -> AfterCommit:
     """An after-commit hook: searches do not find a Patient."""
 
     def hide(request: Request, response: Response) -> None:
@@ -180,7 +181,7 @@ def test_a_patient_is_known_by_their_identifier_in_another_form(
     assert ehr.subjects() == ({f"Patient/{server_id}"} if is_matched else set())
 
 
-def showing(system: str, shown: str):  # type: ignore[no-untyped-def]
+def showing(system: str, shown: str) -> AfterCommit:
     """An after-commit hook: Patients are shown with another system."""
 
     def change(request: Request, response: Response) -> None:

@@ -15,8 +15,8 @@ from tests.tally import Tally
 
 def three_way(before: Tree, here: Tree, there: Tree, prefer: Side | None = None) -> Merged:
     kind = "QuestionnaireResponse" if "item" in {**before, **here, **there} else "Goal"
-    typed = [{"resourceType": kind, **tree} for tree in (before, here, before, there)]
-    return merge(*typed, grain.of_resource_type(kind), prefer=prefer)  # type: ignore[arg-type]
+    before, here, there = ({"resourceType": kind, **tree} for tree in (before, here, there))
+    return merge(before, here, before, there, grain.of_resource_type(kind), prefer=prefer)
 
 
 def without_type(tree: Tree) -> Tree:

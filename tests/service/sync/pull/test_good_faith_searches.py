@@ -5,6 +5,7 @@ import requests
 from flask import Request, Response
 
 from service.config import Config
+from service.sandbox.faults import Before
 from service.wiring import wired
 from tests.service.sync.conftest import EHR
 from tests.service.sync.office import ACTOR, Office
@@ -23,10 +24,10 @@ def short_urls_only(request: Request) -> Response | None:
 
 @pytest.mark.parametrize("server", [at_most_a_hundred, short_urls_only, one_value_only("identifier")])
 def test_a_server_that_takes_less_in_a_search_gets_every_record_once(
-    office: Office, ehr: EHR, server: object
+    office: Office, ehr: EHR, server: Before
 ) -> None:
     """Without conditional creates each record is looked for before it is sent."""
-    ehr.without, ehr.before = SINGLE, server  # type: ignore[assignment]
+    ehr.without, ehr.before = SINGLE, server
     goals = [office.goal(f"goal {number}") for number in range(12)]
     report = office.sync.run()
     assert (report.problem, report.problems) == (None, [])
@@ -40,10 +41,10 @@ def test_a_server_that_takes_less_in_a_search_gets_every_record_once(
 
 @pytest.mark.parametrize("server", [at_most_a_hundred, short_urls_only, one_value_only("identifier")])
 def test_a_server_that_takes_less_in_a_search_finds_everybody(
-    office: Office, ehr: EHR, server: object
+    office: Office, ehr: EHR, server: Before
 ) -> None:
     """Persons are looked for by long identifiers, and what records name by identifier alone too."""
-    ehr.before = server  # type: ignore[assignment]
+    ehr.before = server
     people = [office.patient()[0] for _ in range(24)]
     goals = [office.goal(patient=one) for one in people]
     names = [f"urn:test:staff:{'x' * 60}:{number}" for number in range(9)]

@@ -3,6 +3,7 @@
 import pytest
 from flask import Request, Response
 
+from service.sandbox.faults import Before
 from tests.service.sync.conftest import EHR
 from tests.service.sync.office import Office
 from tests.service.sync.servers import first_value_only, one_value_only, outcome
@@ -24,9 +25,9 @@ def test_a_patient_is_asked_for_as_every_server_takes_it(office: Office, ehr: EH
     "server", [one_value_only("patient"), first_value_only("patient")], ids=["says so", "says nothing"]
 )
 def test_a_server_that_takes_one_patient_at_a_time_is_read_for_all(
-    office: Office, ehr: EHR, without: set[str], server: object
+    office: Office, ehr: EHR, without: set[str], server: Before
 ) -> None:
-    ehr.without, ehr.before = without, server  # type: ignore[assignment]
+    ehr.without, ehr.before = without, server
     people = [office.patient_there, *(office.patient()[1] for _ in range(4))]
     first = {office.goal_there(one)["id"] for one in people}
     report = office.sync.run()

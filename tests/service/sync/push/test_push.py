@@ -2,11 +2,14 @@
 
 import threading
 import uuid
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import pytest
 from flask import Request, Response
 
 from fhir_mappings.exact_json import Tree
+from service.chart import RecordVersion
 from service.fhir_client.client import FHIRClient
 from service.sandbox import faults
 from tests.service.sync.conftest import EHR
@@ -73,15 +76,15 @@ def test_a_dropped_answer_makes_no_second_copy(office: Office, ehr: EHR, without
     assert len(office.copies("Goal")) == 5
 
 
-def once(applies, answer):  # type: ignore[no-untyped-def]
+def once(applies: Callable[[Request], bool], answer: Callable[[], Response]) -> faults.AfterCommit:
     """An after-commit hook that misbehaves at the first request that it applies to."""
-    used = []
+    used: list[bool] = []
 
     def hook(request: Request, response: Response) -> Response | None:
         if used or not applies(request):
             return None
         used.append(True)
-        return answer()  # type: ignore[no-any-return]
+        return answer()
 
     return hook
 
@@ -137,15 +140,15 @@ class Killed(BaseException):
 class DyingClient(FHIRClient):
     """Dies as soon as the server has committed a write."""
 
-    def create(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def create(self, *args: Any, **kwargs: Any) -> NoReturn:
         super().create(*args, **kwargs)
         raise Killed
 
-    def bundle(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def bundle(self, *args: Any, **kwargs: Any) -> NoReturn:
         super().bundle(*args, **kwargs)
         raise Killed
 
-    def update(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def update(self, *args: Any, **kwargs: Any) -> NoReturn:
         super().update(*args, **kwargs)
         raise Killed
 
@@ -185,7 +188,7 @@ def test_a_process_that_dies_after_an_update_changes_nothing_twice(office: Offic
 
 def test_an_edit_during_a_push_is_not_taken_for_what_was_pushed(office: Office, ehr: EHR) -> None:
     goal = office.goal("before")
-    edits = []
+    edits: list[RecordVersion] = []
 
     def edit_once(request: Request, response: Response) -> None:
         if request.method == "POST" and not edits:
