@@ -14,6 +14,7 @@ from service.chart.ownership import Origin
 from service.chart.writes import Change
 from service.errors import Conflict, InvalidContent, InvalidInput
 from service.store import matches
+from service.store.statements import chunks
 from service.store.tables import (
     ConflictRow,
     Patient,
@@ -22,9 +23,6 @@ from service.store.tables import (
     Record,
     ReferenceLink,
 )
-
-#: Fewer than SQLite's limit of variables in one statement.
-_CHUNK = 500
 
 
 def correct_identifier(
@@ -190,10 +188,10 @@ def _hand_identifiers(session: Session, names: Any, patient_id: str) -> None:
 def _move(session: Session, record_ids: list[str], patient_id: str) -> None:
     # All rows before any tree: records of one patient refer to one another.
     session.flush()
-    for start in range(0, len(record_ids), _CHUNK):
+    for chunk in chunks(record_ids):
         session.execute(
             update(Record)
-            .where(Record.id.in_(record_ids[start : start + _CHUNK]))
+            .where(Record.id.in_(chunk))
             .values(patient_id=patient_id)
             .execution_options(synchronize_session="fetch")
         )

@@ -10,9 +10,7 @@ from sqlalchemy.orm import Session
 from fhir_mappings.references import Address, Name, Spot, address_in
 from service.record_types import BY_RESOURCE_TYPE
 from service.store import tables
-
-#: Fewer than SQLite's limit of variables in one statement, of which a name takes three.
-_CHUNK = 300
+from service.store.statements import chunks
 
 T = TypeVar("T", str, Name)
 
@@ -44,7 +42,7 @@ def read_register(session: Session, spots: Iterable[Spot], *, locked: bool = Fal
 def _owners(session: Session, ids: set[str]) -> dict[str, tuple[str, str | None]]:
     table = tables.Record
     owners = {}
-    for chunk in _chunks(ids):
+    for chunk in chunks(sorted(ids)):
         rows = session.execute(
             select(table.id, table.resource_type, table.patient_id).where(table.id.in_(chunk))
         )
@@ -55,7 +53,7 @@ def _owners(session: Session, ids: set[str]) -> dict[str, tuple[str, str | None]
 def _patients(session: Session, ids: set[str], locked: bool) -> dict[str, str | None]:
     table = tables.Patient
     patients: dict[str, str | None] = {}
-    for chunk in _chunks(ids):
+    for chunk in chunks(sorted(ids)):
         query = select(table.id, table.merged_into).where(table.id.in_(chunk)).order_by(table.id)
         if locked:
             # Nobody is merged away between this look and the commit.
@@ -68,7 +66,7 @@ def named_patients(session: Session, names: set[Name]) -> dict[Name, str]:
     """Return whom each identifier belongs to, of those that are registered."""
     table = tables.PatientIdentifier
     owners: dict[Name, str] = {}
-    for chunk in _chunks(names):
+    for chunk in chunks(sorted(names), size=300):
         rows = session.execute(
             select(table.system, table.value, table.patient_id).where(
                 # The plain column beside the tuple, which alone is no index look-up on SQLite.
@@ -101,7 +99,7 @@ def copies(session: Session, literals: Collection[str]) -> dict[str, Address]:
 def _here(session: Session, connection_id: str, server_ids: set[str]) -> dict[Address, Address]:
     link, patient = tables.Link, tables.PatientLink
     here: dict[Address, Address] = {}
-    for chunk in _chunks(server_ids):
+    for chunk in chunks(sorted(server_ids)):
         for row in session.execute(
             select(link.resource_type, link.server_id, link.record_id).where(
                 link.connection_id == connection_id, link.server_id.in_(chunk)
@@ -115,8 +113,3 @@ def _here(session: Session, connection_id: str, server_ids: set[str]) -> dict[Ad
         ):
             here[Address("Patient", str(match.server_id))] = Address("Patient", match.patient_id)
     return here
-
-
-def _chunks(items: set[T]) -> Iterable[list[T]]:
-    listed = sorted(items)
-    return (listed[start : start + _CHUNK] for start in range(0, len(listed), _CHUNK))

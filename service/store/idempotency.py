@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from service.errors import Conflict
+from service.store.statements import insert_into
 from service.store.tables import IdempotencyKey
 
 #: How long a key is kept; nobody repeats a request later. Its answer holds a record, and goes with it.
@@ -54,9 +54,8 @@ def begin(session: Session, key: Key, now: datetime) -> Answer | None:
     Raises Conflict when the key was used for another request.
     """
     forget(session, now - KEPT)
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     taken = session.scalar(
-        insert(IdempotencyKey)
+        insert_into(session, IdempotencyKey)
         .values(
             principal=key.principal,
             route=key.route,

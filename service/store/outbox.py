@@ -5,9 +5,10 @@ from functools import cache
 from typing import cast
 
 from sqlalchemy import ColumnElement, Table, bindparam, case, insert, literal_column, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
+from service.store.statements import insert_of
 from service.store.tables import Connection, Link, OutboxRow, Version
 
 #: A change here does not answer the question that these stand for.
@@ -76,7 +77,7 @@ _NEW_LINKS = insert(_LINKS).from_select(_LINK_COLUMNS, _PENDING_LINKS.where(_TOL
 def _outbox_rows(dialect: str) -> sqlite.Insert:
     # Made once: to put the statement together takes longer than to run it.
     return (
-        _insert(dialect)(_OUTBOX)
+        insert_of(dialect)(_OUTBOX)
         .from_select(_OUTBOX_COLUMNS, _OUTBOX_ROWS.where(_targets()))
         .on_conflict_do_update(
             index_elements=["record_id", "connection_id"],
@@ -93,15 +94,10 @@ def _pending_links(dialect: str) -> sqlite.Insert:
         for name in ("reason", "outcome", "next_step", "sought")
     }
     return (
-        _insert(dialect)(_LINKS)
+        insert_of(dialect)(_LINKS)
         .from_select(_LINK_COLUMNS, _PENDING_LINKS.where(_targets()))
         .on_conflict_do_update(
             index_elements=["record_id", "connection_id"],
             set_={"state": case((stays, Link.state), else_="pending"), "updated_at": _NOW, **cleared},
         )
     )
-
-
-def _insert(dialect: str) -> type[sqlite.Insert]:
-    # The two dialects' inserts say "on conflict" in the same words; their classes share nothing.
-    return sqlite.Insert if dialect == "sqlite" else postgresql.Insert  # type: ignore[return-value]

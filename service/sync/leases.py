@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, delete, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from service.store.statements import insert_into
 from service.store.tables import OutboxRow
 from service.sync.policy import LONGEST_WAIT_SECONDS
 
@@ -209,8 +209,7 @@ def enqueue(session: Session, connection_id: str, record_ids: Collection[str], n
     """Put records in the outbox, due now; what is in it already moves a generation on."""
     if not record_ids:
         return
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    statement = insert(OutboxRow)
+    statement = insert_into(session, OutboxRow)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["record_id", "connection_id"],

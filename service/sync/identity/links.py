@@ -7,19 +7,16 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
+from service.store.statements import chunks, upsert
 from service.store.tables import Link, MovedCopy, PatientLink, Record, ReferenceLink, Version
 from service.sync.identity import match_rows
 from service.sync.identity.references import Logical, ReferencesHere, literals, referred, relative
 from service.sync.leases import Leased
 from service.sync.states import NEXT_STEPS, Reason, State
-
-#: Fewer than SQLite's limit of variables in one statement.
-CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -248,18 +245,8 @@ def save(session: Session, connection_id: str, now: datetime, rows: Iterable[Map
     for row in rows:
         whole = {**row, "connection_id": connection_id, "updated_at": now}
         shapes.setdefault(tuple(sorted(whole)), []).append(whole)
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    for columns, some in shapes.items():
-        statement = insert(Link)
-        changed = {name: statement.excluded[name] for name in columns if name not in _KEY}
-        session.execute(
-            statement.on_conflict_do_update(index_elements=["record_id", "connection_id"], set_=changed), some
-        )
+    for shaped in shapes.values():
+        upsert(session, Link, _KEY, shaped)
 
 
-_KEY = {"record_id", "connection_id", "resource_type"}
-
-
-def chunks(items: list[Any]) -> Iterable[list[Any]]:
-    """Cut a list so that each part fits in one statement."""
-    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
+_KEY = ("record_id", "connection_id")

@@ -1,6 +1,6 @@
 """Matches of patients as they are kept: claims, and who has a claim on whom."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from fhir_mappings.references import Name
+from service.store.statements import chunks
 from service.store.tables import (
     Link,
     PatientIdentifier,
@@ -22,9 +23,6 @@ MATCHED, UNMATCHED = "matched", "unmatched"
 
 #: When what was never looked at was looked at.
 NEVER = datetime.min.replace(tzinfo=UTC)
-
-#: Fewer than SQLite's limit of variables in one statement.
-CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Standing:
 def read(session: Session, connection_id: str, patient_ids: Collection[str]) -> dict[str, Kept]:
     """Return what is known of patients; those who were never looked for have a claim without a Patient."""
     kept: dict[str, Kept] = {}
-    for chunk in chunks(patient_ids):
+    for chunk in chunks(sorted(patient_ids)):
         names = names_here(session, chunk)
         rows = {
             row.patient_id: row
@@ -91,7 +89,7 @@ def rivals(session: Session, connection_id: str, server_ids: Collection[str]) ->
     """Return of each Patient the patients here whose matches they are, or who lead to them."""
     found: dict[str, set[str]] = {}
     table = PatientLink
-    for chunk in chunks(server_ids):
+    for chunk in chunks(sorted(server_ids)):
         holds = table.server_id.in_(chunk) & or_(
             table.state == MATCHED, table.reason == Reason.TWO_HERE_ONE_THERE
         )
@@ -167,9 +165,3 @@ def names_here(session: Session, patient_ids: Collection[str]) -> dict[str, list
     for row in rows:
         names.setdefault(row.patient_id, []).append((row.system, row.value))
     return names
-
-
-def chunks(items: Collection[str]) -> Iterable[list[str]]:
-    """Cut ids into what one statement can hold, in order."""
-    listed = sorted(items)
-    return (listed[start : start + CHUNK] for start in range(0, len(listed), CHUNK))

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, func, inspect, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
+from service.store.statements import chunks, insert_into
 from service.store.tables import (
     Link,
     MatchChange,
@@ -36,7 +36,7 @@ def save(
     """
     wanted = {one.patient_id: one for one in standings}
     rows: list[PatientLink] = []
-    for chunk in match_rows.chunks(wanted):
+    for chunk in chunks(sorted(wanted)):
         names = match_rows.names_here(session, chunk)
         rows += [
             row
@@ -57,7 +57,7 @@ def save(
 
 def expire(session: Session, connection_id: str, patient_ids: Collection[str]) -> None:
     """Have matches be as old as can be; they stand until they are looked at."""
-    for chunk in match_rows.chunks(patient_ids):
+    for chunk in chunks(sorted(patient_ids)):
         which = (PatientLink.connection_id == connection_id, PatientLink.patient_id.in_(chunk))
         _hold(session, PatientLink, *which)
         session.execute(update(PatientLink).where(*which).values(checked_at=match_rows.NEVER))
@@ -87,10 +87,9 @@ def _locked(session: Session, connection_id: str, patient_ids: list[str], now: d
     )
     if not patient_ids:
         return []
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     blank = {"connection_id": connection_id, "state": "", "is_stale": False, "checked_at": now}
     session.execute(
-        insert(PatientLink).on_conflict_do_nothing(),
+        insert_into(session, PatientLink).on_conflict_do_nothing(),
         [{**blank, "patient_id": patient_id} for patient_id in patient_ids],
     )
     return list(
@@ -117,7 +116,7 @@ def _write(row: PatientLink, standing: Standing, now: datetime) -> None:
 def _note(session: Session, connection_id: str, rows: list[PatientLink], actor: str, now: datetime) -> None:
     table = MatchChange
     last: dict[str, int] = {}
-    for chunk in match_rows.chunks([row.patient_id for row in rows]):
+    for chunk in chunks(sorted([row.patient_id for row in rows])):
         numbers = session.execute(
             select(table.patient_id, func.max(table.number))
             .where(table.connection_id == connection_id, table.patient_id.in_(chunk))
@@ -152,14 +151,14 @@ def _come_to_match(
     scopes = [f"Patient/{row.server_id}" for row in rows]
     _delete(session, Watermark, Watermark.connection_id == connection_id, Watermark.scope.in_(scopes))
     known = [row for row in rows if before[row.patient_id][1]]
-    for chunk in match_rows.chunks(_records(session, OutboxRow, connection_id, known)):
+    for chunk in chunks(sorted(_records(session, OutboxRow, connection_id, known))):
         _hold(session, OutboxRow, OutboxRow.connection_id == connection_id, OutboxRow.record_id.in_(chunk))
         leases.wake(session, connection_id, chunk, now)
     elsewhere = [row for row in known if before[row.patient_id][0] not in (None, row.server_id)]
     patient_ids = [row.patient_id for row in elsewhere]
     link = ReferenceLink
     _delete(session, link, link.connection_id == connection_id, link.patient_id.in_(patient_ids))
-    for chunk in match_rows.chunks(_records(session, Link, connection_id, elsewhere)):
+    for chunk in chunks(sorted(_records(session, Link, connection_id, elsewhere))):
         leases.enqueue(session, connection_id, chunk, now)
 
 

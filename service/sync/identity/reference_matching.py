@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from fhir_mappings.exact_json import Tree
@@ -14,6 +13,7 @@ from fhir_mappings.references import names_of
 from service.fhir_client.client import FHIRClient
 from service.fhir_client.outcomes import Failure, Found, Outcome
 from service.store.database import Database
+from service.store.statements import upsert
 from service.store.tables import ReferenceLink
 from service.sync import policy
 from service.sync.identity.identifiers import carried, chunked, spellings, token
@@ -156,12 +156,7 @@ class ReferenceMatcher:
             )
         ]
         with self.database.begin() as session:
-            insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-            statement = insert(ReferenceLink)
-            changed = {
-                name: statement.excluded[name] for name in ("server_id", "state", "reason", "checked_at")
-            }
-            session.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
+            upsert(session, ReferenceLink, key, rows)
 
 
 def _unasked(name: Logical, failure: Any) -> Match:

@@ -10,14 +10,12 @@ from sqlalchemy.orm import Session
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import Name
 from service.fhir_client.outcomes import Failure
+from service.store.statements import chunks
 from service.store.tables import PatientIdentifier, PatientLink
 from service.sync.identity import match_rows
 from service.sync.identity.identifiers import SameSystems, canonical
 from service.sync.identity.matching import Match, Matcher
 from service.sync.identity.subject_policy import Moved, Owner, People, Verdict, judge, subject_there
-
-#: Fewer than SQLite's limit of variables in one statement.
-_CHUNK = 500
 
 
 class Later(StrEnum):
@@ -101,7 +99,7 @@ def _there(session: Session, connection_id: str, server_ids: Collection[str]) ->
     merged = session.scalars(select(PatientLink).where(matched, PatientLink.earlier.is_not(None)))
     for row in merged:
         there.update(dict.fromkeys(match_rows.earlier_ids(row), row.patient_id))
-    for chunk in _chunks(server_ids):
+    for chunk in chunks(sorted(server_ids)):
         rows = session.execute(
             select(PatientLink.server_id, PatientLink.patient_id).where(
                 matched, PatientLink.server_id.in_(chunk)
@@ -118,13 +116,8 @@ def _names(session: Session, names: Collection[Name], same_systems: SameSystems)
         wanted.setdefault(canonical(name, same_systems), []).append(name)
     table = PatientIdentifier
     owners: dict[Name, str] = {}
-    for chunk in _chunks({name[1].strip() for name in names}):
+    for chunk in chunks(sorted({name[1].strip() for name in names})):
         for row in session.scalars(select(table).where(table.value.in_(chunk))):
             for name in wanted.get(canonical((row.system, row.value), same_systems), ()):
                 owners[name] = row.patient_id
     return owners
-
-
-def _chunks(items: Collection[str]) -> Iterable[list[str]]:
-    listed = sorted(items)
-    return (listed[start : start + _CHUNK] for start in range(0, len(listed), _CHUNK))

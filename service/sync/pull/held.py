@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from service.fhir_client.outcomes import version_of
+from service.store.statements import chunks
 from service.store.tables import Link, MovedCopy, PatientLink, Record
-from service.sync.identity import links, match_rows
+from service.sync.identity import match_rows
 from service.sync.identity.links import LinkState
 from service.sync.identity.subjects import Copy
 from service.sync.states import State
@@ -39,7 +40,7 @@ def read_held(
     session: Session, connection_id: str, resource_type: str, server_ids: list[str]
 ) -> dict[str, Held]:
     held: dict[str, Held] = {}
-    for some in links.chunks(server_ids):
+    for some in chunks(server_ids):
         rows: Iterable[Any] = session.execute(
             select(Link, Record.patient_id, MovedCopy, PatientLink)
             .join(Record, Record.id == Link.record_id)

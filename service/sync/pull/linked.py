@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from service.store.statements import chunks
 from service.store.tables import Link, Patient, PatientLink, Record
-from service.sync.identity import links
 from service.sync.identity.match_rows import MATCHED
 from service.sync.identity.matching import RECHECK
 from service.sync.states import Reason
@@ -37,7 +37,7 @@ def unlinked(session: Session, connection_id: str, now: datetime) -> list[str]:
 def copies_of(session: Session, connection_id: str, resource_type: str, server_ids: list[str]) -> list[Copy]:
     """Return the linked copies among some ids there, but for those that are known to be gone."""
     copies: list[Copy] = []
-    for chunk in links.chunks(server_ids):
+    for chunk in chunks(server_ids):
         rows = session.execute(
             select(Link.record_id, Link.server_id).where(
                 Link.connection_id == connection_id,

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, select
 
 from service.store.database import Database
+from service.store.statements import chunks
 from service.store.tables import Watermark
-from service.sync.identity.links import chunks
 
 #: A large transaction can show up this long after it was dated (and clocks of a cluster differ).
 OVERLAP = timedelta(minutes=2)

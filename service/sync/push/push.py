@@ -11,6 +11,7 @@ from service.chart.targets import named_patients
 from service.fhir_client.outcomes import Failure, Refused
 from service.record_types import SYNCED
 from service.store.deployment import identifier_system
+from service.store.statements import chunks
 from service.store.tables import Link, Record, Version
 from service.sync import leases, policy
 from service.sync.context import RunContext
@@ -295,7 +296,7 @@ def _strangers(session: Session, connection_id: str, jobs: Iterable[Job]) -> set
     linked = select(Link.record_id).where(Link.connection_id == connection_id)
     pulled = (Version.action == "pull") & Version.record_id.not_in(linked)
     strangers: set[str] = set()
-    for some in links.chunks(created):
+    for some in chunks(created):
         strangers.update(
             session.scalars(
                 select(Version.record_id)

@@ -15,6 +15,7 @@ from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from service.fhir_client.outcomes import Outcome, Refused
 from service.store.database import Database
+from service.store.statements import chunks
 from service.store.tables import Link
 from service.sync import leases, moved
 from service.sync.identity import links
@@ -168,7 +169,7 @@ class ResultWriter:
         """Refuse a copy that is another record's already: two of ours cannot share one."""
         places = [(one.job.resource_type, one.seen.server_id) for one in results if one.seen]
         holders: dict[tuple[str, str | None], str] = {}
-        for some in links.chunks(places):
+        for some in chunks(places):
             for row in session.execute(
                 select(Link.resource_type, Link.server_id, Link.record_id).where(
                     Link.connection_id == self._connection_id,

@@ -16,6 +16,7 @@ from service.fhir_client.client import FHIRClient
 from service.fhir_client.outcomes import Answered, Failure
 from service.record_types import SYNCED
 from service.store.database import Database
+from service.store.statements import chunks
 from service.store.tables import Connection as Row
 from service.store.tables import Record
 from service.sync import leases
@@ -27,9 +28,6 @@ FRESH = timedelta(hours=1)
 
 #: No server takes a header as long as this.
 MOST_TOKEN_CHARACTERS = 65_536
-
-#: Records put in the outbox of a new connection at once.
-_CHUNK = 500
 
 
 #: What can be sent as a bearer token; RFC 6750 allows less.
@@ -94,8 +92,8 @@ def enqueue_all(session: Session, connection_id: str, now: datetime) -> None:
     ids = list(
         session.scalars(select(Record.id).where(Record.resource_type.in_(SYNCED)).order_by(Record.created_at))
     )
-    for start in range(0, len(ids), _CHUNK):
-        leases.enqueue(session, connection_id, ids[start : start + _CHUNK], now)
+    for chunk in chunks(ids):
+        leases.enqueue(session, connection_id, chunk, now)
 
 
 def abilities(
