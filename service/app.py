@@ -3,7 +3,7 @@
 ::
 
     forms, apps, FHIR clients, through service/http_server/, which hands on whole requests
-      └─ gate      host, origin, token, request id  service/routes/middleware.py
+      └─ middleware  host, origin, token, request id  service/routes/middleware.py
           └─ routes    records as JSON, FHIR R4     service/routes/
               ├─ schemas   JSON ↔ records           service/schemas/
               ├─ chart     what may be done to a record, each act whole

@@ -1,7 +1,7 @@
 """ONE row per kind of record: what it is called where, whose it is, how it is searched and sent.
 
 A new kind is a record (``fhir_mappings/records``), a declaration (``fhir_mappings/resources``), a row
-here, and examples. Chart, sync, schemas, routes, the OpenAPI document, export and demo read this table.
+here, and examples. Chart, sync, scopes, routes, the OpenAPI document, export and demo read this table.
 """
 
 from collections.abc import Mapping

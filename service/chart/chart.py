@@ -213,19 +213,20 @@ class Chart:
         after: str | None = None,
     ) -> Page[RecordVersion]:
         """Return records in the order in which they came; see ``RecordQuery`` for what may be asked."""
-        query = RecordQuery(
-            resource_type=resource_type,
-            ids=ids,
-            patient=patient,
-            status=status,
-            identifier=identifier,
-            questionnaire=questionnaire,
-            updated_since=updated_since,
-            updated_before=updated_before,
-            limit=limit,
-            after=after,
+        return self.find(
+            RecordQuery(
+                resource_type=resource_type,
+                ids=ids,
+                patient=patient,
+                status=status,
+                identifier=identifier,
+                questionnaire=questionnaire,
+                updated_since=updated_since,
+                updated_before=updated_before,
+                limit=limit,
+                after=after,
+            )
         )
-        return self.find(query)
 
     def find(self, query: RecordQuery) -> Page[RecordVersion]:
         """Return the records that a query asks for, in the order in which they came."""

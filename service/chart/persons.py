@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
 from fhir_mappings.references import Name
-from service.chart import answers, audit, patients, renaming
+from service.chart import audit, kept_answers, patients, renames
 from service.chart.ownership import Origin
 from service.chart.writes import Change
 from service.errors import Conflict, InvalidContent, InvalidInput
@@ -52,11 +52,11 @@ def _rename(
     session: Session, patient_id: str, old: Name, new: Name | None, actor: str, now: datetime
 ) -> None:
     matches.make_stale(session, patient_id, now)
-    rewrite = renaming.identifier(patient_id, old, new)
-    changed = renaming.records(session, old[1], rewrite, _change(actor, "identify", now))
+    rewrite = renames.identifier(patient_id, old, new)
+    changed = renames.records(session, old[1], rewrite, _change(actor, "identify", now))
     # Our side alone: the server still says the old one, and so did both, or it would seem to have changed.
-    renaming.conflicts(session, old[1], rewrite, [ConflictRow.here])
-    renaming.follow_records(session, changed)
+    renames.conflicts(session, old[1], rewrite, [ConflictRow.here])
+    renames.follow_records(session, changed)
 
 
 def merge(session: Session, from_id: str, into_id: str, actor: str, now: datetime) -> None:
@@ -73,19 +73,19 @@ def merge(session: Session, from_id: str, into_id: str, actor: str, now: datetim
     session.get_one(Patient, from_id).merged_into = into_id
     _hand_identifiers(session, names, into_id)
     _move(session, own, into_id)
-    rewrite, needle = renaming.patient(from_id, into_id), f"Patient/{from_id}"
-    references = renaming.records(session, needle, rewrite, _change(actor, "merge-patient", now))
+    rewrite, needle = renames.patient(from_id, into_id), f"Patient/{from_id}"
+    references = renames.records(session, needle, rewrite, _change(actor, "merge-patient", now))
     undo: dict[str, Any] = {
         "from": from_id,
         "into": into_id,
         "identifiers": patients.listed(names),
         "records": own,
         "references": references,
-        "conflicts": renaming.conflicts(session, needle, rewrite),
-        "answers": answers.hand_over(session, from_id, into_id),
+        "conflicts": renames.conflicts(session, needle, rewrite),
+        "answers": kept_answers.hand_over(session, from_id, into_id),
         "matches": matches.hand_over(session, from_id, into_id),
     }
-    renaming.follow_records(session, references)
+    renames.follow_records(session, references)
     _part(session, from_id, into_id, "merge", undo, actor, now)
 
 
@@ -110,9 +110,9 @@ def unmerge(session: Session, from_id: str, actor: str, now: datetime) -> None:
     own = [one for one in undo["records"] if session.get_one(Record, one).patient_id == into_id]
     _move(session, own, from_id)
     change = _change(actor, "unmerge-patient", now)
-    renaming.follow_records(session, renaming.records_back(session, undo["references"], into_id, change))
-    renaming.conflicts_back(session, undo["conflicts"], into_id)
-    answers.give_back(session, undo["answers"], into_id)
+    renames.follow_records(session, renames.records_back(session, undo["references"], into_id, change))
+    renames.conflicts_back(session, undo["conflicts"], into_id)
+    kept_answers.give_back(session, undo["answers"], into_id)
     matches.restore(session, from_id, into_id, undo["matches"], now)
     # Also what was written since, and who else names one of the two.
     audit.require_lawful(session, [from_id, into_id], InvalidContent)

@@ -47,7 +47,9 @@ def add(session: Session, tree: Tree, patient_id: str | None, change: Change) ->
     entry = _write(session, tree, patient_id, change, None)
     # What was read from a server goes to no other: each keeps its own.
     if change.notify and patient_id is not None and change.action != "pull":
-        outbox.enqueue_new(session, entry.id, entry.resource_type, change.at, but=change.except_connection)
+        outbox.enqueue_new(
+            session, entry.id, entry.resource_type, change.at, except_connection=change.except_connection
+        )
     return entry
 
 
@@ -62,7 +64,9 @@ def replace(
         record.patient_id = patient_id
     entry = _write(session, tree, record.patient_id, change, record)
     if change.notify and entry.patient_id is not None:
-        outbox.enqueue(session, entry.id, entry.resource_type, change.at, but=change.except_connection)
+        outbox.enqueue(
+            session, entry.id, entry.resource_type, change.at, except_connection=change.except_connection
+        )
     return entry
 
 

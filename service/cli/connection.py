@@ -32,8 +32,8 @@ def add(name: str, base_url: str, token_file: str | None) -> None:
         connection_rules.require_valid(name, base_url)
     except InvalidContent as error:
         raise click.UsageError("; ".join(map(str, error.findings))) from None
-    with opened() as store:
-        store.sync.add_connection(name, base_url, token_file)
+    with opened() as components:
+        components.sync.add_connection(name, base_url, token_file)
     terminal.say(f"Added {name}. `mainstay connection check {name}` asks what it can do.")
 
 
@@ -41,11 +41,11 @@ def add(name: str, base_url: str, token_file: str | None) -> None:
 @AS_JSON
 def list_(as_json: bool) -> None:
     """List the connections."""
-    with opened() as store:
+    with opened() as components:
         rows = [
             {column: getattr(one, column) for column in _COLUMNS}
             | {"base_url": connection_rules.shown(one.base_url)}
-            for one in store.sync.connections()
+            for one in components.sync.connections()
         ]
         terminal.told(_COLUMNS, rows, as_json)
 
@@ -55,8 +55,8 @@ def list_(as_json: bool) -> None:
 @AS_JSON
 def check(name: str, as_json: bool) -> None:
     """Ask a server what it can do. Exit code 1 if it cannot be used."""
-    with opened() as store:
-        asked = dataclasses.asdict(store.sync.check_connection(name))
+    with opened() as components:
+        asked = dataclasses.asdict(components.sync.check_connection(name))
     asked["base_url"] = connection_rules.shown(asked["base_url"])
     if as_json:
         terminal.write_line({**asked, "writable": list(asked["writable"])})

@@ -22,7 +22,7 @@ from service.cli import terminal
 from service.cli.api_client import ApiClient
 from service.cli.exits import FOUND, end
 from service.cli.inputs import items
-from service.cli.seeding import seed
+from service.cli.practice_data import seed
 from service.fhir_client.client import FHIRClient
 from service.fhir_client.outcomes import Answered
 from service.record_types import BY_NAME

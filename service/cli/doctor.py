@@ -15,7 +15,6 @@ from service.cli.exits import FOUND, end
 from service.cli.opened import configured, database_of
 from service.config import Config, ConfigError
 from service.errors import InsufficientStorage, ServiceError
-from service.fhir_client.client import FHIRClient
 from service.fhir_client.outcomes import Answered
 from service.routes.middleware import require_safe_binding
 from service.smart import signing_keys
@@ -24,7 +23,7 @@ from service.store.database import Database
 from service.sync.engine import Sync
 from service.sync.server.connection_rules import DEFAULT
 from service.sync.server.connections import Connection, token_of
-from service.wiring import utc_now, wired
+from service.wiring import client_of, utc_now, wired
 
 #: So many records are looked at, here and there.
 SAMPLE = 1000
@@ -168,10 +167,10 @@ def _connections(config: Config, sync: Sync) -> Iterator[Seen]:
             "Unset MAINSTAY_FHIR_BASE_URL, or add the new server under another name.",
         )
     for connection in known.values():
-        yield from _connection(sync, connection)
+        yield from _connection(config, sync, connection)
 
 
-def _connection(sync: Sync, connection: Connection) -> Iterator[Seen]:
+def _connection(config: Config, sync: Sync, connection: Connection) -> Iterator[Seen]:
     what = f"connection {connection.name}"
     if connection.token_file is not None:
         problem = _token_file(Path(connection.token_file))
@@ -181,7 +180,7 @@ def _connection(sync: Sync, connection: Connection) -> Iterator[Seen]:
         yield Seen(what, check.problem, check.next_step or "Check the address.")
         return
     yield Seen(what, f"answers; takes {', '.join(check.writable) or 'nothing'}")
-    asked = FHIRClient(connection.base_url).capabilities()
+    asked = client_of(config, connection).capabilities()
     if isinstance(asked, Answered) and asked.server_time is not None:
         seconds = abs((asked.server_time - utc_now()).total_seconds())
         wrong = seconds > MOST_SKEW_SECONDS

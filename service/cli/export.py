@@ -20,8 +20,8 @@ def export(fhir: bool, patient: str | None) -> None:
 
     Records say what we have words for; what else a server put into a resource is only in --fhir.
     """
-    with opened() as store:
-        lines = _lines(store.chart, fhir, patient)
+    with opened() as components:
+        lines = _lines(components.chart, fhir, patient)
         for line in terminal.progressing("Exporting", lines):
             terminal.write_line(line)
 

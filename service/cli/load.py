@@ -15,12 +15,12 @@ from service import schemas
 from service.chart import Chart
 from service.cli import terminal
 from service.cli.bundle_entries import made_id
+from service.cli.deferred_lines import Waiting
 from service.cli.exits import FOUND, end
 from service.cli.inputs import Item, items
 from service.cli.opened import ACTOR, opened
 from service.cli.translate import FILE
 from service.cli.translation import checked_resource, findings_of, is_resource
-from service.cli.waiting import Waiting
 from service.errors import InvalidInput, NotFound, ServiceError
 
 
@@ -34,8 +34,8 @@ def load(files: tuple[str, ...]) -> None:
     here already is left as it is.
     """
     refusals = terminal.Refusals()
-    with opened() as store, tempfile.TemporaryFile() as spool:
-        loading = Loading(store.chart, Waiting(spool))
+    with opened() as components, tempfile.TemporaryFile() as spool:
+        loading = Loading(components.chart, Waiting(spool))
         loading.take(terminal.progressing("Loading", items(files)), refusals)
         loading.give_up(refusals)
     counts = loading.counts

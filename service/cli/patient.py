@@ -31,16 +31,16 @@ def patient() -> None:
 def add(identifiers: tuple[str, ...], also: bool, as_json: bool) -> None:
     """Register a patient; one who is known already stays the same."""
     pairs = [_pair(identifier) for identifier in identifiers]
-    with opened() as store:
-        _tell(store, store.chart.register_patient(pairs, ACTOR, also=also), as_json)
+    with opened() as components:
+        _tell(components, components.chart.register_patient(pairs, ACTOR, also=also), as_json)
 
 
 @patient.command("list")
 @AS_JSON
 def list_(as_json: bool) -> None:
     """List all patients."""
-    with opened() as store:
-        rows = (row(one, as_json) for one in everyone(store.chart))
+    with opened() as components:
+        rows = (row(one, as_json) for one in everyone(components.chart))
         terminal.told(("id", "identifiers"), rows, as_json)
 
 
@@ -49,8 +49,8 @@ def list_(as_json: bool) -> None:
 @AS_JSON
 def show(who: str, as_json: bool) -> None:
     """Show one patient, by our id or by an identifier."""
-    with opened() as store:
-        _tell(store, _found(store, who), as_json)
+    with opened() as components:
+        _tell(components, _found(components, who), as_json)
 
 
 @patient.command()
@@ -58,7 +58,7 @@ def show(who: str, as_json: bool) -> None:
 @AS_JSON
 def history(who: str, as_json: bool) -> None:
     """Show what was done to what a patient is called, newest first."""
-    with opened() as store:
+    with opened() as components:
         rows = [
             {
                 "at": change.at.isoformat(),
@@ -66,7 +66,7 @@ def history(who: str, as_json: bool) -> None:
                 "action": change.action,
                 "detail": change.detail if as_json else dump(change.detail),
             }
-            for change in store.register.history(_found(store, who).id)
+            for change in components.register.history(_found(components, who).id)
         ]
         terminal.told(("at", "actor", "action", "detail"), rows, as_json)
 
@@ -83,9 +83,9 @@ def identifier() -> None:
 @AS_JSON
 def add_identifier(who: str, name: str, also: bool, as_json: bool) -> None:
     """Call a patient by one more IDENTIFIER."""
-    with opened() as store:
-        found = store.register.add_identifier(_found(store, who).id, _pair(name), ACTOR, also=also)
-        _tell(store, found, as_json)
+    with opened() as components:
+        found = components.register.add_identifier(_found(components, who).id, _pair(name), ACTOR, also=also)
+        _tell(components, found, as_json)
 
 
 @identifier.command()
@@ -95,10 +95,10 @@ def add_identifier(who: str, name: str, also: bool, as_json: bool) -> None:
 @AS_JSON
 def correct(old: str, new: str, also: bool, as_json: bool) -> None:
     """Say an IDENTIFIER anew, in every record that names the patient by it too."""
-    with opened() as store:
-        patient_id = _found(store, old).id
-        found = store.register.correct_identifier(patient_id, _pair(old), _pair(new), ACTOR, also=also)
-        _tell(store, found, as_json)
+    with opened() as components:
+        patient_id = _found(components, old).id
+        found = components.register.correct_identifier(patient_id, _pair(old), _pair(new), ACTOR, also=also)
+        _tell(components, found, as_json)
 
 
 @identifier.command()
@@ -106,9 +106,9 @@ def correct(old: str, new: str, also: bool, as_json: bool) -> None:
 @AS_JSON
 def remove(name: str, as_json: bool) -> None:
     """Call the patient who has an IDENTIFIER so no more; their last one stays."""
-    with opened() as store:
-        found = store.register.remove_identifier(_found(store, name).id, _pair(name), ACTOR)
-        _tell(store, found, as_json)
+    with opened() as components:
+        found = components.register.remove_identifier(_found(components, name).id, _pair(name), ACTOR)
+        _tell(components, found, as_json)
 
 
 @patient.command()
@@ -117,9 +117,9 @@ def remove(name: str, as_json: bool) -> None:
 @AS_JSON
 def merge(who: str, into: str, as_json: bool) -> None:
     """Make one patient of two who are the same person. `mainstay patient unmerge` undoes it."""
-    with opened() as store:
-        found = store.register.merge(_found(store, who).id, _found(store, into).id, ACTOR)
-        _tell(store, found, as_json)
+    with opened() as components:
+        found = components.register.merge(_found(components, who).id, _found(components, into).id, ACTOR)
+        _tell(components, found, as_json)
 
 
 @patient.command()
@@ -127,8 +127,8 @@ def merge(who: str, into: str, as_json: bool) -> None:
 @AS_JSON
 def unmerge(patient_id: str, as_json: bool) -> None:
     """Make two patients again of one: the patient ID is theirs who was merged into the other."""
-    with opened() as store:
-        _tell(store, store.register.unmerge(patient_id, ACTOR), as_json)
+    with opened() as components:
+        _tell(components, components.register.unmerge(patient_id, ACTOR), as_json)
 
 
 @patient.command()
@@ -137,9 +137,9 @@ def unmerge(patient_id: str, as_json: bool) -> None:
 @click.option("--connection", help="On which server; needed where there are several.")
 def match(who: str, server_id: str, connection: str | None) -> None:
     """Say which Patient there is the patient here, by the server's own id of them."""
-    with opened() as store:
-        name = connection or _only_connection(store)
-        store.sync.match_patient(_found(store, who).id, server_id, name, ACTOR)
+    with opened() as components:
+        name = connection or _only_connection(components)
+        components.sync.match_patient(_found(components, who).id, server_id, name, ACTOR)
     terminal.say("Matched; what is due to the patient is sent at the next push: `mainstay sync push`.")
 
 
@@ -148,10 +148,10 @@ def match(who: str, server_id: str, connection: str | None) -> None:
 @AS_JSON
 def matches(who: str, as_json: bool) -> None:
     """Show which Patient a patient is on each server, or why none."""
-    with opened() as store:
+    with opened() as components:
         rows = [
             terminal.plain(one) if as_json else {**terminal.plain(one), "history": None}
-            for one in store.sync.matches(_found(store, who).id)
+            for one in components.sync.matches(_found(components, who).id)
         ]
         columns = ("connection", "server_id", "state", "reason", "basis", "checked_at", "next_step")
         terminal.told(columns, rows, as_json)
@@ -178,24 +178,24 @@ def row(patient: Patient, as_json: bool) -> dict[str, Any]:
     return {"type": "Patient", "id": patient.id, "identifiers": identifiers, **also}
 
 
-def _tell(store: Components, patient: Patient, as_json: bool) -> None:
-    aside = store.chart.set_aside_count(patient.id)
+def _tell(components: Components, patient: Patient, as_json: bool) -> None:
+    aside = components.chart.set_aside_count(patient.id)
     more = {"merged_into": patient.merged_into, "set_aside": aside}
     shown = {name: value for name, value in more.items() if value}
     columns = [name for name in _COLUMNS if name in ("id", "identifiers", *shown)]
     terminal.told(columns, [row(patient, as_json) | shown], as_json)
 
 
-def _found(store: Components, who: str) -> Patient:
+def _found(components: Components, who: str) -> Patient:
     """Return a patient by our id or by an identifier. Raises NotFound."""
-    found = store.chart.find_patient(*_pair(who)) if "|" in who else store.chart.patient(who)
+    found = components.chart.find_patient(*_pair(who)) if "|" in who else components.chart.patient(who)
     if found is None:
         raise NotFound("no patient is registered under this identifier")
     return found
 
 
-def _only_connection(store: Components) -> str:
-    names = [one.name for one in store.sync.connections()]
+def _only_connection(components: Components) -> str:
+    names = [one.name for one in components.sync.connections()]
     if len(names) != 1:
         raise click.UsageError(f"say which server: --connection, one of {', '.join(names) or 'none yet'}")
     return names[0]

@@ -39,10 +39,10 @@ def worker(once: bool) -> None:
     """Keep FHIR servers in step, at an interval. SIGTERM lets it finish what it has in hand."""
     from service.sync.worker import Worker
 
-    with opened() as store:
-        config = store.config
+    with opened() as components:
+        config = components.config
         logs.configure(config.log_level, config.log_format)
-        at_work = Worker(store.sync, config.sync_interval_seconds)
+        at_work = Worker(components.sync, config.sync_interval_seconds)
         if once:
             if needs_a_person(at_work.once()):
                 end(FOUND)
@@ -58,7 +58,7 @@ def sandbox(files: tuple[str, ...], port: int) -> None:
 
     FILE: resources that it holds from the start, as in examples/ehr.
     """
-    from service.cli.seeding import seed
+    from service.cli.practice_data import seed
     from service.sandbox.server import serve as serve_sandbox
 
     def ready(base_url: str) -> None:

@@ -59,7 +59,7 @@ def sync() -> None:
 @AS_JSON
 def run(connection: str | None, as_json: bool) -> None:
     """Push, pull, and push what the pull left to send. Exit code 1 if something needs a person."""
-    _act(lambda store: store.sync.run(connection), as_json)
+    _act(lambda components: components.sync.run(connection), as_json)
 
 
 @sync.command()
@@ -71,7 +71,10 @@ def run(connection: str | None, as_json: bool) -> None:
 def push(connection: str | None, as_json: bool, everything: bool) -> None:
     """Bring there what changed here."""
 
-    _act(lambda store: (store.sync.compare if everything else store.sync.push)(connection), as_json)
+    _act(
+        lambda components: (components.sync.compare if everything else components.sync.push)(connection),
+        as_json,
+    )
 
 
 @sync.command()
@@ -79,7 +82,7 @@ def push(connection: str | None, as_json: bool, everything: bool) -> None:
 @AS_JSON
 def pull(connection: str | None, as_json: bool) -> None:
     """Bring here what changed there."""
-    _act(lambda store: store.sync.pull(connection), as_json)
+    _act(lambda components: components.sync.pull(connection), as_json)
 
 
 @sync.command()
@@ -89,15 +92,15 @@ def pull(connection: str | None, as_json: bool) -> None:
 @AS_JSON
 def status(connection: str | None, state: str | None, patient: str | None, as_json: bool) -> None:
     """Show how each record stands on each server, why, and what to do."""
-    with opened() as store:
+    with opened() as components:
 
         def page(after: str | None) -> tuple[list[Any], str | None]:
-            return store.sync.status(connection, state, patient, PAGE, after)
+            return components.sync.status(connection, state, patient, PAGE, after)
 
         rows = map(terminal.plain, _pages(page))
         terminal.told(_STATUS, rows if as_json else map(_with_sought_in_lines, rows), as_json)
         if not as_json:
-            _say_who_is_missing(store.sync.missing(connection))
+            _say_who_is_missing(components.sync.missing(connection))
 
 
 @sync.command()
@@ -105,8 +108,8 @@ def status(connection: str | None, state: str | None, patient: str | None, as_js
 @AS_JSON
 def moved(connection: str | None, as_json: bool) -> None:
     """List copies that are another patient's there by now; `mainstay sync decide-moved` decides."""
-    with opened() as store:
-        terminal.told(_MOVED, map(terminal.plain, store.sync.moved(connection)), as_json)
+    with opened() as components:
+        terminal.told(_MOVED, map(terminal.plain, components.sync.moved(connection)), as_json)
 
 
 @sync.command("decide-moved")
@@ -119,8 +122,8 @@ def decide_moved(record_id: str, decision: str, connection: str) -> None:
     write-back: it is the patient's here, and is written so again. let-go: it is none of ours any more.
     hand-over: it becomes a new record of the patient whose it is there; the one here is withdrawn.
     """
-    with opened() as store:
-        store.sync.decide_moved(record_id, connection, MovedDecision(decision), ACTOR)
+    with opened() as components:
+        components.sync.decide_moved(record_id, connection, MovedDecision(decision), ACTOR)
     terminal.say("Decided; what there is to send is sent at the next push: `mainstay sync push`.")
 
 
@@ -129,8 +132,8 @@ def decide_moved(record_id: str, decision: str, connection: str) -> None:
 @CONNECTION
 def retry(record_id: str, connection: str | None) -> None:
     """Send a record again that was set aside, after what was wrong has been mended."""
-    with opened() as store:
-        store.sync.retry(record_id, connection, ACTOR)
+    with opened() as components:
+        components.sync.retry(record_id, connection, ACTOR)
     terminal.say("It is sent at the next push: `mainstay sync push`.")
 
 
@@ -141,13 +144,13 @@ def retry(record_id: str, connection: str | None) -> None:
 @AS_JSON
 def conflicts(conflict_id: str | None, connection: str | None, resolved: bool, as_json: bool) -> None:
     """List conflicts: records changed on both sides. With CONFLICT_ID show both sides, as FHIR."""
-    with opened() as store:
+    with opened() as components:
         if conflict_id is not None:
-            terminal.write_line(terminal.plain(store.sync.conflict(conflict_id)))
+            terminal.write_line(terminal.plain(components.sync.conflict(conflict_id)))
             return
 
         def page(after: str | None) -> tuple[list[Any], str | None]:
-            return store.sync.conflicts(connection, resolved, PAGE, after)
+            return components.sync.conflicts(connection, resolved, PAGE, after)
 
         rows = map(terminal.plain, _pages(page))
         terminal.told(_CONFLICT, rows if as_json else map(_with_paths_in_lines, rows), as_json)
@@ -158,8 +161,8 @@ def conflicts(conflict_id: str | None, connection: str | None, resolved: bool, a
 @AS_JSON
 def invalid(connection: str | None, as_json: bool) -> None:
     """List what servers hold that is not valid R4: kept as it came, never written."""
-    with opened() as store:
-        rows = map(terminal.plain, store.sync.invalid(connection))
+    with opened() as components:
+        rows = map(terminal.plain, components.sync.invalid(connection))
         terminal.told(_INVALID, rows if as_json else map(_with_findings_in_lines, rows), as_json)
 
 
@@ -171,9 +174,9 @@ def resolve(conflict_id: str, keep: str | None, record: str | None) -> None:
     """Decide a conflict; what was decided is sent at the next push."""
     if (keep is None) == (record is None):
         raise click.UsageError("give either --keep or --record")
-    with opened() as store:
+    with opened() as components:
         decided = None if record is None else _record_in(record)
-        store.sync.resolve(conflict_id, keep or "here", ACTOR, decided)
+        components.sync.resolve(conflict_id, keep or "here", ACTOR, decided)
     terminal.say("Decided; it is sent at the next push: `mainstay sync push`.")
 
 
@@ -184,8 +187,8 @@ def needs_a_person(report: Report) -> bool:
 
 
 def _act(act: Callable[[Components], Report], as_json: bool) -> None:
-    with opened() as store:
-        report = act(store)
+    with opened() as components:
+        report = act(components)
     if as_json:
         terminal.write_line(dataclasses.asdict(report))
     else:

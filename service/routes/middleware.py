@@ -35,7 +35,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def install(app: Flask) -> None:
-    """Put the gate around all views of the app."""
+    """Put the checks of every request around all views."""
     app.before_request(_begin)
     app.before_request(_check_host)
     app.before_request(_check_origin)

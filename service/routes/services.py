@@ -42,5 +42,5 @@ def sync() -> Sync:
 
 
 def principal() -> Principal:
-    """Return who asks; set by the gate before any view runs."""
+    """Return who asks; set by the middleware before any view runs."""
     return cast("Principal", g.principal)

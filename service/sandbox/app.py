@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from service.sandbox import faults as misbehaviour
 from service.sandbox.listings import Listings
 from service.sandbox.outcomes import FHIRError
-from service.sandbox.reading import Reading
+from service.sandbox.reads import Reading
 from service.sandbox.replies import error_reply
 from service.sandbox.routes import fhir_routes
 from service.sandbox.store import Clock, Store

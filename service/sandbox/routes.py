@@ -5,7 +5,7 @@ from flask import Blueprint, Response, request
 from service.sandbox import bundles, resources
 from service.sandbox.capability import capability_statement
 from service.sandbox.outcomes import FHIRError
-from service.sandbox.reading import Reading
+from service.sandbox.reads import Reading
 from service.sandbox.replies import body_of, created_reply, reply, version_reply, written_reply
 from service.sandbox.search.query import Pairs
 from service.sandbox.store import Store

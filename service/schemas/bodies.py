@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 from service import base_urls
+from service.sync.moved_decision import MovedDecision
 from service.sync.server.connection_rules import BASE_URL_PROBLEM, NAME, NAME_PROBLEM
 
 
@@ -90,7 +91,9 @@ class MovedDecisionSchema(StrictSchema):
     """What becomes of a copy that is another patient's there by now."""
 
     connection = Word(required=True)
-    decision = fields.String(required=True, validate=validate.OneOf(["write-back", "let-go", "hand-over"]))
+    decision = fields.String(
+        required=True, validate=validate.OneOf([decision.value for decision in MovedDecision])
+    )
 
 
 class NewPatientSchema(StrictSchema):

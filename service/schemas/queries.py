@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from service.moments import in_utc
+from service.sync.states import State
 
 #: The longest value that any of our columns holds sensibly.
 _SHORT = validate.Length(min=1, max=500)
@@ -96,9 +97,7 @@ class SyncQuery(PageQuery):
     state = fields.String(
         load_default=None,
         allow_none=False,
-        validate=validate.OneOf(
-            ["pending", "synced", "unknown", "conflict", "moved", "held", "rejected", "unmatched"]
-        ),
+        validate=validate.OneOf([state.value for state in State]),
     )
     patient = fields.String(load_default=None, allow_none=False, validate=_SHORT)
 

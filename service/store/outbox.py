@@ -19,11 +19,16 @@ _RESOURCE_TYPE = bindparam("resource_type", type_=Link.resource_type.type)
 _NOW = bindparam("now", type_=OutboxRow.enqueued_at.type)
 _CONNECTION_ID = cast("Table", Connection.__table__).c.id
 # No connection has an empty id.
-_TOLD = bindparam("but", type_=_CONNECTION_ID.type) != _CONNECTION_ID
+_IS_NOTIFIED = bindparam("except_connection", type_=_CONNECTION_ID.type) != _CONNECTION_ID
 
 
 def enqueue(
-    session: Session, record_id: str, resource_type: str, now: datetime, *, but: str | None = None
+    session: Session,
+    record_id: str,
+    resource_type: str,
+    now: datetime,
+    *,
+    except_connection: str | None = None,
 ) -> None:
     """Put a record in the outbox of every connection but one, due now.
 
@@ -31,20 +36,25 @@ def enqueue(
     from a server is brought to those servers only that have it already.
     """
     dialect = session.get_bind().dialect.name
-    values = {"record_id": record_id, "now": now, "but": but or ""}
+    values = {"record_id": record_id, "now": now, "except_connection": except_connection or ""}
     session.execute(_outbox_rows(dialect), values)
     session.execute(_pending_links(dialect), {**values, "resource_type": resource_type})
 
 
 def enqueue_new(
-    session: Session, record_id: str, resource_type: str, now: datetime, *, but: str | None = None
+    session: Session,
+    record_id: str,
+    resource_type: str,
+    now: datetime,
+    *,
+    except_connection: str | None = None,
 ) -> None:
     """Put a record that was made here, in this transaction, in the outbox of every connection but one.
 
     As ``enqueue`` does it, in less time: nothing of the record can be there already.
     """
     connection = session.connection()
-    values = {"record_id": record_id, "now": now, "but": but or ""}
+    values = {"record_id": record_id, "now": now, "except_connection": except_connection or ""}
     connection.execute(_NEW_OUTBOX_ROWS, values)
     connection.execute(_NEW_LINKS, {**values, "resource_type": resource_type})
 
@@ -60,7 +70,7 @@ def _targets() -> ColumnElement[bool]:
         .where(Link.record_id == _RECORD_ID, Link.connection_id == _CONNECTION_ID)
         .exists()
     )
-    return (~pulled | linked) & _TOLD
+    return (~pulled | linked) & _IS_NOTIFIED
 
 
 _OUTBOX, _LINKS = cast("Table", OutboxRow.__table__), cast("Table", Link.__table__)
@@ -69,8 +79,8 @@ _OUTBOX_ROWS = select(_RECORD_ID, _CONNECTION_ID, literal_column("1"), _NOW, lit
 _LINK_COLUMNS = ["record_id", "connection_id", "resource_type", "state", "updated_at"]
 _PENDING_LINKS = select(_RECORD_ID, _CONNECTION_ID, _RESOURCE_TYPE, literal_column("'pending'"), _NOW)
 
-_NEW_OUTBOX_ROWS = insert(_OUTBOX).from_select(_OUTBOX_COLUMNS, _OUTBOX_ROWS.where(_TOLD))
-_NEW_LINKS = insert(_LINKS).from_select(_LINK_COLUMNS, _PENDING_LINKS.where(_TOLD))
+_NEW_OUTBOX_ROWS = insert(_OUTBOX).from_select(_OUTBOX_COLUMNS, _OUTBOX_ROWS.where(_IS_NOTIFIED))
+_NEW_LINKS = insert(_LINKS).from_select(_LINK_COLUMNS, _PENDING_LINKS.where(_IS_NOTIFIED))
 
 
 @cache

@@ -185,6 +185,7 @@ class Sync:
             takes_bundles=False,
             rules=self._match_rules,
             clock=self._clock,
+            rng=self._rng,
         )
         matcher.accept(patient_id, server_id, actor)
 

@@ -60,7 +60,7 @@ class Incoming:
 
     def apply(self, session: Session, record_id: str, body: Tree) -> Applied:
         """Take in a version of a linked record that is newer than the one we know, and about its patient."""
-        ours = lock_current(session, record_id)
+        ours = local_record(session, record_id)
         known = links.known(session, self._connection_id, [record_id])[record_id]
         moved.come_back(session, self._connection_id, record_id)
         seen = [body, known.tree] if known.body else [body]
@@ -210,7 +210,7 @@ class Incoming:
         links.save(session, self._connection_id, self._clock(), [row])
 
 
-def lock_current(session: Session, record_id: str) -> LocalRecord:
+def local_record(session: Session, record_id: str) -> LocalRecord:
     """Return a record as it is now."""
     record = session.get_one(Record, record_id, populate_existing=True)
     tree = exact_json.parse(record.tree)

@@ -15,7 +15,7 @@ from service.store import matches
 from service.store.tables import Connection, Link, MovedCopy, OutboxRow, PatientLink
 from service.sync import leases, moved
 from service.sync.identity import links, match_rows
-from service.sync.incoming import LocalRecord, lock_current, open_conflict
+from service.sync.incoming import LocalRecord, local_record, open_conflict
 from service.sync.merge.three_way import Side
 from service.sync.resolution import close, copy_here
 from service.sync.states import Reason, State
@@ -42,7 +42,7 @@ def decide_moved(
     copy = session.get(MovedCopy, (record_id, connection_id), with_for_update=True)
     if copy is None:
         raise NotFound("There is no copy of this record that moved there")
-    ours = lock_current(session, record_id)
+    ours = local_record(session, record_id)
     if decision is MovedDecision.HAND_OVER:
         _hand_over(session, chart, copy, ours, actor, clock())
     elif decision is MovedDecision.WRITE_BACK:

@@ -20,7 +20,7 @@ from service.sync import leases
 from service.sync.identity import links
 from service.sync.identity.links import LinkState
 from service.sync.identity.references import to_here
-from service.sync.incoming import LocalRecord, lock_current
+from service.sync.incoming import LocalRecord, local_record
 from service.sync.merge.resources import reconcile, unreadable
 from service.sync.merge.three_way import Side
 from service.sync.states import Reason, State
@@ -45,7 +45,7 @@ def resolve(
         raise NotFound("There is no such conflict")
     if row.resolved_at is not None:
         raise Conflict("The conflict was resolved already")
-    ours = lock_current(session, row.record_id)
+    ours = local_record(session, row.record_id)
     known = links.known(session, row.connection_id, [row.record_id])[row.record_id]
     if known.state is State.MOVED:
         raise Conflict("The copy is another patient's there by now; decide about that first")

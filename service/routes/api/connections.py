@@ -7,7 +7,7 @@ from flask.views import MethodView
 
 from service.errors import NotFound
 from service.routes import addresses, openapi_parts
-from service.routes.api import sync_json as told
+from service.routes.api import sync_json
 from service.routes.blueprint import ApiBlueprint
 from service.routes.responses import answer
 from service.routes.services import principal, services, sync
@@ -26,17 +26,17 @@ def _guard() -> None:
 
 @blueprint.route("")
 class Connections(MethodView):
-    @blueprint.response(200, openapi_parts.listing(told.CONNECTION))
+    @blueprint.response(200, openapi_parts.listing(sync_json.CONNECTION))
     @blueprint.refuses()
     def get(self) -> Response:
         """List connections"""
         _guard()
-        return answer({"items": [told.connection(row) for row in sync().connections()]})
+        return answer({"items": [sync_json.connection(row) for row in sync().connections()]})
 
     @blueprint.arguments(
         NewConnectionSchema, example={"name": "clinic", "base_url": "https://fhir.clinic.example/r4"}
     )
-    @blueprint.response(201, told.CONNECTION, headers={"Location": openapi_parts.CREATED["Location"]})
+    @blueprint.response(201, sync_json.CONNECTION, headers={"Location": openapi_parts.CREATED["Location"]})
     @blueprint.refuses(409, 413, 415, 422)
     def post(self, body: dict[str, Any]) -> Response:
         """Add a connection, below an address that the operator allowed; all records are then sent there"""
@@ -44,26 +44,28 @@ class Connections(MethodView):
         connection_rules.require_allowed(body["base_url"], services().config.connection_allowed_urls)
         row = sync().add_connection(body["name"], body["base_url"])
         return answer(
-            told.connection(row), 201, {"Location": addresses.relative(f"/api/v1/connections/{row.name}")}
+            sync_json.connection(row),
+            201,
+            {"Location": addresses.relative(f"/api/v1/connections/{row.name}")},
         )
 
 
 @blueprint.route("/<fhir_id:name>")
-@blueprint.response(200, told.CONNECTION)
+@blueprint.response(200, sync_json.CONNECTION)
 @blueprint.refuses(404)
 def get_connection(name: str) -> Response:
     """Read a connection"""
     _guard()
     for row in sync().connections():
         if row.name == name:
-            return answer(told.connection(row))
+            return answer(sync_json.connection(row))
     raise NotFound("there is no such connection")
 
 
 @blueprint.route("/<fhir_id:name>/check", methods=["POST"])
-@blueprint.response(200, told.CHECK)
+@blueprint.response(200, sync_json.CHECK)
 @blueprint.refuses(404)
 def check(name: str) -> Response:
     """Ask the server now whether it answers, and what it can do"""
     _guard()
-    return answer(told.check(sync().check_connection(name)))
+    return answer(sync_json.check(sync().check_connection(name)))

@@ -10,7 +10,7 @@ from service import schemas
 from service.auth.scopes import Interaction
 from service.errors import InvalidInput
 from service.routes import access, openapi_parts
-from service.routes.api import sync_json as told
+from service.routes.api import sync_json
 from service.routes.blueprint import ApiBlueprint
 from service.routes.responses import answer, page
 from service.routes.services import principal, sync
@@ -28,31 +28,31 @@ blueprint = ApiBlueprint(
 
 @blueprint.route("/status")
 @blueprint.arguments(SyncQuery, location="query")
-@blueprint.response(200, openapi_parts.listing(told.STATUS))
+@blueprint.response(200, openapi_parts.listing(sync_json.STATUS))
 @blueprint.refuses()
 def status(query: dict[str, Any]) -> Response:
     """List the state of each record on each server, with reason and next step"""
     principal().require_sync()
     query["patient"] = access.listed_patient(query["patient"])
     rows, next_after = sync().status(**query)
-    return page([told.status(row, _may_read(row)) for row in rows], next_after)
+    return page([sync_json.status(row, _may_read(row)) for row in rows], next_after)
 
 
 @blueprint.route("/summary")
 @blueprint.arguments(ConnectionQuery, location="query")
-@blueprint.response(200, told.SUMMARY)
+@blueprint.response(200, sync_json.SUMMARY)
 @blueprint.refuses(404)
 def summary(query: dict[str, Any]) -> Response:
     """Count the records in each state"""
     principal().require_sync()
     principal().require_all_patients()
     name = query["connection"]
-    return answer(told.summary(sync().summary(name), sync().missing(name)))
+    return answer(sync_json.summary(sync().summary(name), sync().missing(name)))
 
 
 @blueprint.route("/run", methods=["POST"])
 @blueprint.arguments(RunSchema, example={"direction": "both"})
-@blueprint.response(200, told.REPORT)
+@blueprint.response(200, sync_json.REPORT)
 @blueprint.refuses(404, 409, 413, 415)
 def run(body: dict[str, Any]) -> Response:
     """Push, pull or both, now, and wait for the end; workers do the same at an interval"""
@@ -60,7 +60,7 @@ def run(body: dict[str, Any]) -> Response:
     principal().require_all_patients()
     acts = {"push": sync().push, "pull": sync().pull, "both": sync().run, "compare": sync().compare}
     act = acts[body["direction"]]
-    return answer(told.report(act(body["connection"])))
+    return answer(sync_json.report(act(body["connection"])))
 
 
 @blueprint.route("/records/<fhir_id:record_id>/retry", methods=["POST"])
@@ -77,40 +77,40 @@ def retry(query: dict[str, Any], record_id: str) -> Response:
 
 @blueprint.route("/invalid")
 @blueprint.arguments(ConnectionQuery, location="query")
-@blueprint.response(200, openapi_parts.listing(told.INVALID))
+@blueprint.response(200, openapi_parts.listing(sync_json.INVALID))
 @blueprint.refuses()
 def invalid(query: dict[str, Any]) -> Response:
     """List what servers hold that is not valid R4; it is kept as it came, and never written"""
     principal().require_sync()
     principal().require_all_patients()
     rows = sync().invalid(query["connection"])
-    return page([told.invalid(row, _may_read(row)) for row in rows], None)
+    return page([sync_json.invalid(row, _may_read(row)) for row in rows], None)
 
 
 @blueprint.route("/conflicts")
 @blueprint.arguments(ConflictQuery, location="query")
-@blueprint.response(200, openapi_parts.listing(told.CONFLICT))
+@blueprint.response(200, openapi_parts.listing(sync_json.CONFLICT))
 @blueprint.refuses()
 def conflicts(query: dict[str, Any]) -> Response:
     """List open conflicts: records that were changed on both sides"""
     principal().require_sync()
     principal().require_all_patients()
     rows, next_after = sync().conflicts(**query)
-    return page([told.conflict(row, _may_read(row)) for row in rows], next_after)
+    return page([sync_json.conflict(row, _may_read(row)) for row in rows], next_after)
 
 
 @blueprint.route("/conflicts/<fhir_id:conflict_id>")
-@blueprint.response(200, told.CONFLICT_WHOLE)
+@blueprint.response(200, sync_json.CONFLICT_WHOLE)
 @blueprint.refuses(404)
 def conflict(conflict_id: str) -> Response:
     """Read a conflict: both sides and what they had in common, as record and as FHIR"""
-    return answer(told.conflict_whole(_conflict(conflict_id, "r")))
+    return answer(sync_json.conflict_whole(_conflict(conflict_id, "r")))
 
 
 @blueprint.route("/conflicts/<fhir_id:conflict_id>/resolution")
 class Resolution(MethodView):
     @blueprint.arguments(ResolutionSchema, example={"keep": "here"})
-    @blueprint.response(200, told.CONFLICT_WHOLE)
+    @blueprint.response(200, sync_json.CONFLICT_WHOLE)
     @blueprint.refuses(404, 409, 412, 413, 415, 422)
     def post(self, body: dict[str, Any], conflict_id: str) -> Response:
         """Resolve a conflict: keep one side, or give the record that is to be"""
@@ -119,18 +119,18 @@ class Resolution(MethodView):
             raise InvalidInput(Finding("keep", "give either keep or a record"))
         record = schemas.load(body["record"]) if "record" in body else None
         sync().resolve(found.id, body.get("keep", "here"), actor=principal().actor, record=record)
-        return answer(told.conflict_whole(sync().conflict(conflict_id)))
+        return answer(sync_json.conflict_whole(sync().conflict(conflict_id)))
 
 
 @blueprint.route("/moved")
 @blueprint.arguments(ConnectionQuery, location="query")
-@blueprint.response(200, openapi_parts.listing(told.MOVED))
+@blueprint.response(200, openapi_parts.listing(sync_json.MOVED))
 @blueprint.refuses()
 def moved(query: dict[str, Any]) -> Response:
     """List copies that are another patient's there by now; what they say is shown to nobody"""
     principal().require_sync()
     principal().require_all_patients()
-    return page([told.moved(row) for row in sync().moved(query["connection"])], None)
+    return page([sync_json.moved(row) for row in sync().moved(query["connection"])], None)
 
 
 @blueprint.route("/moved/<fhir_id:record_id>/decision", methods=["POST"])

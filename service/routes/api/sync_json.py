@@ -9,6 +9,7 @@ from fhir_mappings.exact_json import Tree
 from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service import schemas
 from service.sync.server import connection_rules
+from service.sync.states import State
 
 _TEXT = {"type": "string"}
 _TEXT_OR_NONE = {"type": ["string", "null"]}
@@ -31,9 +32,7 @@ STATUS = _object(
         "connection": _TEXT,
         "server_id": _TEXT_OR_NONE,
         "server_version": _TEXT_OR_NONE,
-        "state": {
-            "enum": ["pending", "synced", "unknown", "conflict", "moved", "held", "rejected", "unmatched"]
-        },
+        "state": {"enum": [state.value for state in State]},
         "reason": _TEXT_OR_NONE,
         "outcome": {"type": ["object", "null"], "description": f"The server's OperationOutcome; {_READERS}."},
         "next_step": {**_TEXT_OR_NONE, "description": "What a person can do about it."},

@@ -77,12 +77,12 @@ def jobs(session: Session, connection_id: str, rows: Iterable[Leased]) -> list[J
     """Return what is to be brought there, in the order of the rows."""
     by_id = {row.record_id: row for row in rows}
     found: dict[str, Job] = {}
-    for some in chunks(list(by_id)):
-        links = known(session, connection_id, some)
-        links |= _taken_back(session, connection_id, some, links)
+    for chunk in chunks(list(by_id)):
+        links = known(session, connection_id, chunk)
+        links |= _taken_back(session, connection_id, chunk, links)
         for record in session.execute(
             select(Record.id, Record.resource_type, Record.patient_id, Record.version, Record.tree).where(
-                Record.id.in_(some)
+                Record.id.in_(chunk)
             )
         ):
             found[record.id] = Job(
@@ -152,11 +152,11 @@ def addresses(session: Session, connection_id: str, references: Collection[str])
     """
     ids = [reference.split("/")[1] for reference in references]
     there: dict[str, str] = {}
-    for some in chunks(ids):
+    for chunk in chunks(ids):
         for row in session.execute(
             select(Link.record_id, Link.resource_type, Link.server_id).where(
                 Link.connection_id == connection_id,
-                Link.record_id.in_(some),
+                Link.record_id.in_(chunk),
                 Link.server_id.is_not(None),
                 Link.state != State.MOVED,
             )
@@ -176,13 +176,13 @@ def places(
     ids = [one.split("/")[1] for one in referred_to if one.count("/") == 1]
     here: dict[str, str] = {}
     logical: dict[str, Logical] = {}
-    for some in chunks(ids):
+    for chunk in chunks(ids):
         for row in session.execute(
             select(Link.record_id, Link.resource_type, Link.server_id)
             .join(Record, Record.id == Link.record_id)
             .where(
                 Link.connection_id == connection_id,
-                Link.server_id.in_(some),
+                Link.server_id.in_(chunk),
                 Record.patient_id == patient_id,
             )
         ):
@@ -190,7 +190,7 @@ def places(
         for patient in session.execute(
             select(PatientLink.patient_id, PatientLink.server_id).where(
                 PatientLink.connection_id == connection_id,
-                PatientLink.server_id.in_(some),
+                PatientLink.server_id.in_(chunk),
                 PatientLink.state == match_rows.MATCHED,
             )
         ):
@@ -198,7 +198,7 @@ def places(
         for named in session.scalars(
             select(ReferenceLink).where(
                 ReferenceLink.connection_id == connection_id,
-                ReferenceLink.server_id.in_(some),
+                ReferenceLink.server_id.in_(chunk),
                 ReferenceLink.patient_id.in_(("", patient_id)),
             )
         ):
@@ -213,10 +213,10 @@ def places(
 def trees_of(session: Session, versions: Collection[tuple[str, int]]) -> dict[str, Tree]:
     """Return the trees of records as they were in a version."""
     found: dict[str, Tree] = {}
-    for some in chunks(list(versions)):
+    for chunk in chunks(list(versions)):
         for row in session.execute(
             select(Version.record_id, Version.tree).where(
-                tuple_(Version.record_id, Version.version).in_(some)
+                tuple_(Version.record_id, Version.version).in_(chunk)
             )
         ):
             found[row.record_id] = exact_json.parse(row.tree)

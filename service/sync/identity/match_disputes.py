@@ -17,9 +17,9 @@ class Disputed:
 def claimants(judged: Mapping[str, Judgement]) -> dict[str, set[str]]:
     """Return who is matched to each Patient there, by the ids here."""
     claims: dict[str, set[str]] = {}
-    for patient_id, verdict in judged.items():
-        if isinstance(verdict, Matched):
-            claims.setdefault(verdict.patient.server_id, set()).add(patient_id)
+    for patient_id, judgement in judged.items():
+        if isinstance(judgement, Matched):
+            claims.setdefault(judgement.patient.server_id, set()).add(patient_id)
     return claims
 
 
@@ -37,18 +37,18 @@ def settled(
 
 def _settled(
     patient_id: str,
-    verdict: Judgement,
+    judgement: Judgement,
     claims: Mapping[str, set[str]],
     unsure: Mapping[str, set[str]],
 ) -> Judgement | Disputed:
-    if not isinstance(verdict, Matched):
-        return verdict
-    server_id = verdict.patient.server_id
+    if not isinstance(judgement, Matched):
+        return judgement
+    server_id = judgement.patient.server_id
     if len(claims[server_id]) > 1:
-        return Disputed(verdict.patient)
+        return Disputed(judgement.patient)
     if unsure.get(server_id, set()) - {patient_id}:
         return Unverified(Reason.PATIENT_NOT_VERIFIED)
-    return verdict
+    return judgement
 
 
 def _each_with_holders(held: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:

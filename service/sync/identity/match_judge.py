@@ -49,11 +49,11 @@ class Judge:
         judged: dict[str, Judgement] = {}
         sought: dict[str, Claim] = {}
         for patient_id, claim in claims.items():
-            verdict = self._on_kept(claim)
-            if isinstance(verdict, Seek):
+            judgement = self._on_kept(claim)
+            if isinstance(judgement, Seek):
                 sought[patient_id] = claim
             else:
-                judged[patient_id] = verdict
+                judged[patient_id] = judgement
         hits = self._lookup.search(
             {patient_id: claim.names for patient_id, claim in sought.items() if claim.names}
         )
@@ -77,21 +77,21 @@ class Judge:
     def _on_kept(self, claim: Claim) -> Judgement | Seek:
         if claim.server_id is None or claim.is_stale:
             return Seek.BY_IDENTIFIER
-        verdict = match_policy.on_kept(claim, self._lookup.sight(claim.server_id), self._same_systems)
-        if isinstance(verdict, Follow):
-            return self._successor(claim, claim.server_id, verdict)
-        return verdict
+        judgement = match_policy.on_kept(claim, self._lookup.sight(claim.server_id), self._same_systems)
+        if isinstance(judgement, Follow):
+            return self._successor(claim, claim.server_id, judgement)
+        return judgement
 
-    def _successor(self, claim: Claim, server_id: str, verdict: Judgement | Follow) -> Judgement:
+    def _successor(self, claim: Claim, server_id: str, judgement: Judgement | Follow) -> Judgement:
         """Go from one who was merged to the one who is left."""
         way = [server_id]
-        while isinstance(verdict, Follow):
-            if not verdict.server_id or verdict.server_id in way:
+        while isinstance(judgement, Follow):
+            if not judgement.server_id or judgement.server_id in way:
                 return Unmatched(Reason.PATIENT_MERGED_THERE)
-            way.append(verdict.server_id)
-            sight = self._lookup.sight(verdict.server_id)
-            verdict = match_policy.on_successor(claim, sight, way, self._same_systems)
-        return verdict
+            way.append(judgement.server_id)
+            sight = self._lookup.sight(judgement.server_id)
+            judgement = match_policy.on_successor(claim, sight, way, self._same_systems)
+        return judgement
 
     def _on_hits(self, patient_id: str, claim: Claim, hits: list[PatientThere] | NotShown) -> Judgement:
         if isinstance(hits, NotShown):
@@ -99,10 +99,10 @@ class Judge:
         successors = []
         for hit in hits:
             if hit.replaced_by is not None:
-                verdict = self._successor(claim, hit.server_id, Follow(hit.replaced_by))
-                if isinstance(verdict, Unverified):
-                    return verdict
-                successors.append(verdict)
+                judgement = self._successor(claim, hit.server_id, Follow(hit.replaced_by))
+                if isinstance(judgement, Unverified):
+                    return judgement
+                successors.append(judgement)
         found = match_policy.on_search(claim, hits, successors, self._same_systems)
         if claim.server_id is None:
             return found

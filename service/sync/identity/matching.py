@@ -103,7 +103,7 @@ class Matcher:
                 cases = self._cases(wanted, judge, at_once=at_once)
             except ConnectionFailed as stop:
                 return stop.failure
-            outcomes = self._settle(cases)
+            outcomes = self._write_down(cases)
             matches |= outcomes
             wanted = cases.keys() - outcomes.keys()
             if not wanted:
@@ -193,7 +193,7 @@ class Matcher:
         disputants = {key for some in parties if len(some) > 1 for key in some}
         return {key for key in disputants if key not in cases or not cases[key].is_seen}
 
-    def _settle(self, cases: Mapping[str, Case]) -> dict[str, Match]:
+    def _write_down(self, cases: Mapping[str, Case]) -> dict[str, Match]:
         """Write down what was seen; return no match of those about whom somebody else just decided."""
         held = {
             key: case.kept.holds() for key, case in cases.items() if isinstance(case.judgement, Unverified)
@@ -219,26 +219,26 @@ class Matcher:
             # Another worker has just matched somebody else to one of these Patients.
             return {one.patient_id for one in standings}
 
-    def _standing(self, patient_id: str, case: Case, verdict: Judgement | Disputed) -> Standing | None:
+    def _standing(self, patient_id: str, case: Case, judgement: Judgement | Disputed) -> Standing | None:
         """Return what is to be written down; None where nothing was learned."""
         kept = case.kept
-        if isinstance(verdict, Unverified):
+        if isinstance(judgement, Unverified):
             return None
-        if isinstance(verdict, Matched):
-            there = verdict.patient
+        if isinstance(judgement, Matched):
+            there = judgement.patient
             if self._is_believed(kept) and there.server_id == kept.claim.server_id:
                 return None
-            claim = _renewed(kept.claim, verdict, self.rules.same_systems)
+            claim = _renewed(kept.claim, judgement, self.rules.same_systems)
             return Standing(patient_id=patient_id, kept=kept, claim=claim)
         claim = replace(kept.claim, is_matched=False)
-        if isinstance(verdict, Unmatched):
-            return Standing(patient_id=patient_id, kept=kept, claim=claim, reason=verdict.reason)
+        if isinstance(judgement, Unmatched):
+            return Standing(patient_id=patient_id, kept=kept, claim=claim, reason=judgement.reason)
         return Standing(
             patient_id=patient_id,
             kept=kept,
             claim=claim,
             reason=Reason.TWO_HERE_ONE_THERE,
-            claimed_id=verdict.patient.server_id,
+            claimed_id=judgement.patient.server_id,
         )
 
 
@@ -265,11 +265,11 @@ def _renewed(claim: Claim, matched: Matched, same_systems: SameSystems) -> Claim
     )
 
 
-def _match(verdict: Judgement | Disputed, standing: Standing | None) -> Match:
-    if isinstance(verdict, Unverified):
-        return Match(reason=verdict.reason, waits=True)
-    if isinstance(verdict, Matched):
-        return Match(verdict.patient.server_id)
+def _match(judgement: Judgement | Disputed, standing: Standing | None) -> Match:
+    if isinstance(judgement, Unverified):
+        return Match(reason=judgement.reason, waits=True)
+    if isinstance(judgement, Matched):
+        return Match(judgement.patient.server_id)
     assert standing is not None
     sought = tuple(("Patient", system, value) for system, value in standing.claim.names)
     return Match(reason=standing.reason, sought=sought)

@@ -131,8 +131,8 @@ class ReferenceMatcher:
         if element is None:
             return None
         copies = {hit["id"]: Copy({**hit, "subject": hit.get(element)}) for hit in hits}
-        verdicts = self.subjects.judge(copies, list(patients.values()))
-        return {key: one.patient_id for key, one in verdicts.items() if isinstance(one, About)}
+        judgements = self.subjects.judge(copies, list(patients.values()))
+        return {key: one.patient_id for key, one in judgements.items() if isinstance(one, About)}
 
     def _keep(self, matches: Mapping[Wanted, Match], now: datetime) -> None:
         if not matches:

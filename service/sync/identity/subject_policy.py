@@ -76,7 +76,7 @@ class Nobody(StrEnum):
     STRANGER = "stranger"
 
 
-Verdict = About | Moved | NotTaken | Nobody
+SubjectJudgement = About | Moved | NotTaken | Nobody
 
 
 def subject_there(body: Tree, base_url: str) -> SubjectThere:
@@ -96,7 +96,7 @@ def subject_there(body: Tree, base_url: str) -> SubjectThere:
 
 def judge(
     body: Tree, base_url: str, people: People, owner: Owner | None, asked: Collection[str] = ()
-) -> Verdict:
+) -> SubjectJudgement:
     """Say whom a resource is about.
 
     owner: of the record whose copy it is, None where it is no copy of ours. asked: the Patients there
@@ -138,7 +138,7 @@ def _told(subject: SubjectThere, people: People, owner: Owner | None, asked: Col
 
 def _not_taken(
     body: Tree, owner: Owner | None, subject: SubjectThere, problem: str, patient_id: str | None = None
-) -> Verdict:
+) -> SubjectJudgement:
     if owner is not None:
         return Moved(subject.server_id)
     return NotTaken(Finding(f"{body['resourceType']}.subject", problem, "business-rule"), patient_id)

@@ -15,7 +15,7 @@ from service.store.tables import PatientIdentifier, PatientLink
 from service.sync.identity import match_rows
 from service.sync.identity.identifiers import SameSystems, canonical
 from service.sync.identity.matching import Match, Matcher
-from service.sync.identity.subject_policy import Moved, Owner, People, Verdict, judge, subject_there
+from service.sync.identity.subject_policy import Moved, Owner, People, SubjectJudgement, judge, subject_there
 
 
 class Later(StrEnum):
@@ -39,22 +39,24 @@ class Subjects:
     def __init__(self, matcher: Matcher) -> None:
         self._matcher = matcher
 
-    def judge(self, copies: Mapping[str, Copy], asked: Collection[str] = ()) -> dict[str, Verdict | Later]:
+    def judge(
+        self, copies: Mapping[str, Copy], asked: Collection[str] = ()
+    ) -> dict[str, SubjectJudgement | Later]:
         """Say of each resource, by a key of the caller's, whom it is about. asked: as in subject_policy."""
-        verdicts: dict[str, Verdict | Later] = dict(self._judge(copies, asked))
-        moved = {key: one for key, one in verdicts.items() if isinstance(one, Moved)}
+        judgements: dict[str, SubjectJudgement | Later] = dict(self._judge(copies, asked))
+        moved = {key: one for key, one in judgements.items() if isinstance(one, Moved)}
         if not moved:
-            return verdicts
+            return judgements
         patients = {copies[key].owner for key in moved} | {one.here for one in moved.values()}
         matches = self._matcher.patients([one for one in patients if one is not None], at_once=True)
         again = self._judge({key: copies[key] for key in moved}, asked)
-        for key, verdict in again.items():
-            parties = [copies[key].owner, verdict.here if isinstance(verdict, Moved) else None]
+        for key, judgement in again.items():
+            parties = [copies[key].owner, judgement.here if isinstance(judgement, Moved) else None]
             settled = all(_is_settled(matches, party) for party in parties if party is not None)
-            verdicts[key] = verdict if settled else Later.NOT_VERIFIED
-        return verdicts
+            judgements[key] = judgement if settled else Later.NOT_VERIFIED
+        return judgements
 
-    def _judge(self, copies: Mapping[str, Copy], asked: Collection[str]) -> dict[str, Verdict]:
+    def _judge(self, copies: Mapping[str, Copy], asked: Collection[str]) -> dict[str, SubjectJudgement]:
         base_url = self._matcher.base_url
         with self._matcher.database.read() as session:
             people = _people(

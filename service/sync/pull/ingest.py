@@ -23,14 +23,14 @@ from service.sync.context import RunContext
 from service.sync.identity import links
 from service.sync.identity.links import LinkState
 from service.sync.identity.references import literals, relative, to_here
-from service.sync.identity.subject_policy import About, Moved, Nobody, NotTaken, Verdict
+from service.sync.identity.subject_policy import About, Moved, Nobody, NotTaken, SubjectJudgement
 from service.sync.identity.subjects import Later, Subjects
-from service.sync.incoming import LocalRecord, lock_current
+from service.sync.incoming import LocalRecord, local_record
 from service.sync.merge.resources import unreadable
 from service.sync.ordering import in_order
 from service.sync.policy import Method, Step
-from service.sync.pull import untaken
-from service.sync.pull.held import Held, copy_of, is_echo, read_held
+from service.sync.pull import invalid_resources
+from service.sync.pull.linked_copies import Held, copy_of, is_echo, read_held
 from service.sync.states import Reason, State
 
 log = structlog.get_logger(__name__)
@@ -67,14 +67,14 @@ class Ingest:
             self._take_unknown(unknown, held)
 
     def _take_unknown(self, bodies: dict[str, Tree], held: Mapping[str, Held]) -> None:
-        verdicts = self._subjects.judge(
+        judgements = self._subjects.judge(
             {server_id: copy_of(body, held.get(server_id)) for server_id, body in bodies.items()}, self._asked
         )
-        ours = {server_id: bodies[server_id] for server_id in bodies if self._concerns(verdicts[server_id])}
+        ours = {server_id: bodies[server_id] for server_id in bodies if self._concerns(judgements[server_id])}
         problems = {
             server_id: r4.check(body) or unreadable(body)
             for server_id, body in ours.items()
-            if isinstance(verdicts[server_id], About)
+            if isinstance(judgements[server_id], About)
         }
         with self._context.database.begin() as session:
             for server_id in self._referred_first(ours):
@@ -83,7 +83,7 @@ class Ingest:
                         self._take_one(
                             session,
                             bodies[server_id],
-                            verdicts[server_id],
+                            judgements[server_id],
                             problems.get(server_id, []),
                             held.get(server_id),
                         )
@@ -94,14 +94,14 @@ class Ingest:
                     log.error("a resource could not be taken in", exc_info=error)
                     self._context.report.problems.append(Reason.FAILED_HERE)
 
-    def _concerns(self, verdict: Verdict | Later) -> bool:
+    def _concerns(self, judgement: SubjectJudgement | Later) -> bool:
         """Tell whether a resource is, or should be, about somebody of ours."""
-        if isinstance(verdict, About):
-            return verdict.patient_id in self._people
-        if isinstance(verdict, NotTaken):
+        if isinstance(judgement, About):
+            return judgement.patient_id in self._people
+        if isinstance(judgement, NotTaken):
             # Of all that a server has, a resource about a group or a device is none of our business.
-            return bool(self._asked) or verdict.patient_id is not None
-        return verdict is not Nobody.STRANGER
+            return bool(self._asked) or judgement.patient_id is not None
+        return judgement is not Nobody.STRANGER
 
     def ask_after(self, resource_type: str, missing: Iterable[tuple[str, str]]) -> Failure | None:
         """Read directly what a search did not show: only that tells a deletion from a gap.
@@ -142,30 +142,30 @@ class Ingest:
         self,
         session: Session,
         body: Tree,
-        verdict: Verdict | Later,
+        judgement: SubjectJudgement | Later,
         problems: list[Finding],
         held: Held | None,
     ) -> None:
-        if isinstance(verdict, Later):
+        if isinstance(judgement, Later):
             if held is not None:
                 self.unsettled.add(held.patient_id)
-        elif isinstance(verdict, Moved):
+        elif isinstance(judgement, Moved):
             assert held is not None
-            self._incoming.moved(session, held.record_id, body, verdict.there)
-            untaken.forget(session, self._context.connection_id, body)
+            self._incoming.moved(session, held.record_id, body, judgement.there)
+            invalid_resources.forget(session, self._context.connection_id, body)
             self._context.report.moved += 1
-        elif isinstance(verdict, NotTaken):
-            self._list(session, body, [verdict.finding], held)
+        elif isinstance(judgement, NotTaken):
+            self._list(session, body, [judgement.finding], held)
         elif problems:
             self._list(session, body, problems, held)
         elif held is not None:
             self._newer(session, held.record_id, body)
-        elif isinstance(verdict, About):
-            self._new(session, body, verdict.patient_id)
+        elif isinstance(judgement, About):
+            self._new(session, body, judgement.patient_id)
 
     def _newer(self, session: Session, record_id: str, body: Tree) -> None:
         taken = self._incoming.apply(session, record_id, body)
-        untaken.forget(session, self._context.connection_id, body)
+        invalid_resources.forget(session, self._context.connection_id, body)
         if taken.state is State.CONFLICT:
             self._context.report.conflicts += 1
         elif taken.changed:
@@ -188,7 +188,7 @@ class Ingest:
         tree = to_here(body, places, self._new_id(session, body))
         entry = self._context.chart.save_from_server(session, tree, patient_id, change)
         self._link(session, entry.id, body, entry.version)
-        untaken.forget(session, self._context.connection_id, body)
+        invalid_resources.forget(session, self._context.connection_id, body)
         self._context.report.pulled += 1
 
     def _new_id(self, session: Session, body: Tree) -> str:
@@ -230,10 +230,12 @@ class Ingest:
                 Record.set_aside.is_(None),
             )
         ).all()
-        return lock_current(session, found[0]) if len(set(found)) == 1 else None
+        return local_record(session, found[0]) if len(set(found)) == 1 else None
 
     def _list(self, session: Session, body: Tree, findings: Sequence[Finding], held: Held | None) -> None:
-        if not untaken.keep(session, self._context.connection_id, body, findings, self._context.clock()):
+        if not invalid_resources.keep(
+            session, self._context.connection_id, body, findings, self._context.clock()
+        ):
             return
         self._context.report.invalid += 1
         if held is not None:

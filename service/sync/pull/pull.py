@@ -80,8 +80,8 @@ class Pull:
         """Look for patients who are new, have other identifiers by now, or were not found long ago."""
         with self._context.database.read() as session:
             wanted = linked.unlinked(session, self._context.connection_id, self._context.clock())
-        for some in chunked(wanted):
-            found = self._context.matcher().patients(some)
+        for chunk in chunked(wanted):
+            found = self._context.matcher().patients(chunk)
             if not isinstance(found, dict):
                 self._fail(found)
                 return

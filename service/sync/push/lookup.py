@@ -14,10 +14,9 @@ from service.sync.identity import links
 from service.sync.identity.identifiers import token
 from service.sync.identity.links import Job, LinkState
 from service.sync.identity.references import ReferencesHere, to_here
-from service.sync.identity.subject_policy import About, Moved
-from service.sync.identity.subject_policy import Verdict as SubjectVerdict
+from service.sync.identity.subject_policy import About, Moved, SubjectJudgement
 from service.sync.identity.subjects import Copy, Later, Subjects
-from service.sync.incoming import FIRST, lock_current
+from service.sync.incoming import FIRST, local_record
 from service.sync.policy import Method, Next, Step
 from service.sync.push.drafts import identity
 from service.sync.push.results import PushResult, Requeue, ResultWriter, ServerCopy, after_failure, rejected
@@ -154,7 +153,7 @@ class ServerLookup:
                 if isinstance(subject, Moved):
                     taken = incoming.moved(session, job.record_id, body, subject.there)
                 elif job.is_create and version_of(body) is not None:
-                    taken = incoming.adopt(session, lock_current(session, job.record_id), body)
+                    taken = incoming.adopt(session, local_record(session, job.record_id), body)
                 else:
                     if job.is_create:
                         links.save(
@@ -180,7 +179,7 @@ class ServerLookup:
         self._context.report.merged += taken.changed
         return PushResult(job, state=State.PENDING, when=Requeue.NOW)
 
-    def _subject(self, job: Job, body: Tree) -> SubjectVerdict | Later:
+    def _subject(self, job: Job, body: Tree) -> SubjectJudgement | Later:
         # A copy that is to be taken back was last seen as another patient's.
         is_seen = job.known.body is not None and not job.known.is_taken_back
         last_seen = job.known.tree if is_seen else None

@@ -35,10 +35,10 @@ class ResponseReader:
             results += self._context.permission.granted()
         for (one, outcome, following), before in zip(answers, bare, strict=True):
             results.extend(self._results(one, outcome, following, is_read_back=before is not outcome))
-        return self._asked(results)
+        return self._looked_up(results)
 
     def failed(self, drafts: list[Draft], method: Method, outcome: Outcome) -> list[PushResult]:
-        return self._asked(self._lookup.failed([one.job for one in drafts], method, outcome))
+        return self._looked_up(self._lookup.failed([one.job for one in drafts], method, outcome))
 
     def _results(
         self, one: Draft, outcome: Outcome, following: Next, *, is_read_back: bool
@@ -47,9 +47,9 @@ class ResponseReader:
             assert isinstance(outcome, Answered)
             yield self._done(one, outcome, is_read_back=is_read_back)
         elif following.step is Step.MERGE:
-            caught_up = self._lookup.refresh(one.job, outcome)
-            if caught_up is not None:
-                yield caught_up
+            refreshed = self._lookup.refresh(one.job, outcome)
+            if refreshed is not None:
+                yield refreshed
         elif following.reason is Reason.FORBIDDEN:
             yield from self._forbidden(after_failure(one.job, following, outcome))
         else:
@@ -71,7 +71,7 @@ class ResponseReader:
             ]
         yield from known
 
-    def _asked(self, results: list[PushResult]) -> list[PushResult]:
+    def _looked_up(self, results: list[PushResult]) -> list[PushResult]:
         """Ask at once what became of creates that got no answer; most are there.
 
         One that is not there may still be on its way: it stays unknown and is asked for again later.

@@ -72,17 +72,22 @@ def rejected(job: Job, reason: Reason, outcome: Tree | None = None) -> PushResul
 
 def after_failure(job: Job, following: Next, outcome: Outcome) -> PushResult:
     """Return the result on a record whose request did not succeed."""
-    told = outcome.outcome if isinstance(outcome, Refused) else None
-    asked = outcome.retry_after if isinstance(outcome, Refused) else None
+    outcome_body = outcome.outcome if isinstance(outcome, Refused) else None
+    retry_after = outcome.retry_after if isinstance(outcome, Refused) else None
     if following.step in (Step.REJECT, Step.GONE):
         return PushResult(
-            job, state=State.REJECTED, when=Requeue.NEVER, reason=following.reason, outcome=told
+            job, state=State.REJECTED, when=Requeue.NEVER, reason=following.reason, outcome=outcome_body
         )
     # What was unknown before stays so until the server has said what became of it.
     unsure = following.step is Step.LOOK_UP or job.known.state is State.UNKNOWN
     state = State.UNKNOWN if unsure else State.PENDING
     return PushResult(
-        job, state=state, when=Requeue.LATER, reason=following.reason, outcome=told, retry_after=asked
+        job,
+        state=state,
+        when=Requeue.LATER,
+        reason=following.reason,
+        outcome=outcome_body,
+        retry_after=retry_after,
     )
 
 
@@ -169,11 +174,11 @@ class ResultWriter:
         """Refuse a copy that is another record's already: two of ours cannot share one."""
         places = [(one.job.resource_type, one.seen.server_id) for one in results if one.seen]
         holders: dict[tuple[str, str | None], str] = {}
-        for some in chunks(places):
+        for chunk in chunks(places):
             for row in session.execute(
                 select(Link.resource_type, Link.server_id, Link.record_id).where(
                     Link.connection_id == self._connection_id,
-                    tuple_(Link.resource_type, Link.server_id).in_(some),
+                    tuple_(Link.resource_type, Link.server_id).in_(chunk),
                 )
             ):
                 holders[row.resource_type, row.server_id] = row.record_id

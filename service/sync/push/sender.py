@@ -45,7 +45,7 @@ class Sender:
             for pack in packed(groups, context.batch_size, in_transaction=in_transaction):
                 self._send(pack)
             self._way.finish()
-            self._window.write(context.permission.settled())
+            self._window.write(context.permission.held_back())
         except Exception:
             # Leases are given back after this; nothing of ours may be on its way by then.
             self._way.abandon()

@@ -8,7 +8,7 @@ from service.sync.identity.links import Job
 from service.sync.identity.references import ReferencesThere
 from service.sync.push.drafts import Draft
 from service.sync.push.lookup import ServerLookup
-from service.sync.push.readiness import Readiness
+from service.sync.push.ready_records import Readiness
 from service.sync.push.responses import ResponseReader
 from service.sync.push.results import PushResult, ResultWriter
 from service.sync.push.second_look import SecondLook

@@ -27,14 +27,14 @@ class Permission(Generic[Result]):
             return [result]
         self._held.append(result)
         self.is_denied = len(self._held) >= MOST_FORBIDDEN
-        return self.settled() if self.is_denied else []
+        return self.held_back() if self.is_denied else []
 
     def granted(self) -> list[Result]:
         """Note that something else came of a write; return what is known by that."""
         self._granted = True
-        return self.settled()
+        return self.held_back()
 
-    def settled(self) -> list[Result]:
+    def held_back(self) -> list[Result]:
         """Return what is still held, as it is."""
         held, self._held = self._held, []
         return held

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from service.chart import Chart
+from service.cli.deferred_lines import Waiting
 from service.cli.inputs import Item
 from service.cli.load import Loading
 from service.cli.terminal import Refusals
-from service.cli.waiting import Waiting
 from service.store.database import Database
 from tests.clock import Clock
 from tests.databases import opened

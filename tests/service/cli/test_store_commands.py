@@ -11,7 +11,7 @@ import requests
 
 from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service.chart import Chart
-from service.cli.seeding import seed
+from service.cli.practice_data import seed
 from service.fhir_client.client import FHIRClient
 from service.fhir_client.outcomes import Answered
 from service.sandbox.server import running

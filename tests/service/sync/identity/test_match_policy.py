@@ -73,7 +73,7 @@ NAMED = kept(Basis.PERSON, shown=(OTHER,))
 
 
 @pytest.mark.parametrize(
-    ("claim", "sight", "verdict"),
+    ("claim", "sight", "judgement"),
     [
         pytest.param(kept(), there(), Matched(there()), id="as kept"),
         pytest.param(kept(), there("old", WARD, OTHER), Matched(there("old", WARD, OTHER)), id="shows more"),
@@ -117,13 +117,13 @@ NAMED = kept(Basis.PERSON, shown=(OTHER,))
     ],
 )
 def test_who_was_matched_is_judged_as_they_are_seen_now(
-    claim: Claim, sight: Sight, verdict: Judgement | Follow | Seek
+    claim: Claim, sight: Sight, judgement: Judgement | Follow | Seek
 ) -> None:
-    assert on_kept(claim, sight) == verdict
+    assert on_kept(claim, sight) == judgement
 
 
 @pytest.mark.parametrize(
-    ("sight", "way", "verdict"),
+    ("sight", "way", "judgement"),
     [
         pytest.param(there("new"), ["old", "new"], Matched(there("new"), ("old",)), id="in use, ours"),
         pytest.param(
@@ -159,9 +159,9 @@ def test_who_was_matched_is_judged_as_they_are_seen_now(
     ],
 )
 def test_who_took_another_ones_place_is_judged_at_the_end_of_the_chain(
-    sight: Sight, way: list[str], verdict: Judgement | Follow
+    sight: Sight, way: list[str], judgement: Judgement | Follow
 ) -> None:
-    assert on_successor(kept(), sight, way) == verdict
+    assert on_successor(kept(), sight, way) == judgement
 
 
 NEW = Claim(OURS)
@@ -169,7 +169,7 @@ RIGHT = there("right")
 
 
 @pytest.mark.parametrize(
-    ("hits", "successors", "verdict"),
+    ("hits", "successors", "judgement"),
     [
         pytest.param([], [], NOBODY, id="nobody"),
         pytest.param([RIGHT], [], Matched(RIGHT), id="one"),
@@ -222,9 +222,9 @@ RIGHT = there("right")
     ],
 )
 def test_whom_a_search_found_is_judged_by_what_they_carry(
-    hits: list[PatientThere], successors: list[Matched | Unmatched], verdict: Matched | Unmatched
+    hits: list[PatientThere], successors: list[Matched | Unmatched], judgement: Matched | Unmatched
 ) -> None:
-    assert on_search(NEW, hits, successors) == verdict
+    assert on_search(NEW, hits, successors) == judgement
 
 
 SAME: SameSystems = (frozenset({"https://ward.test/numbers", "1.2.3"}),)
@@ -270,7 +270,7 @@ BOTH = kept(shown=OURS)
 
 
 @pytest.mark.parametrize(
-    ("claim", "found", "copies_are_about", "verdict"),
+    ("claim", "found", "copies_are_about", "judgement"),
     [
         pytest.param(
             BOTH, Matched(there("new", *OURS)), True, Matched(there("new", *OURS)), id="all that was shown"
@@ -294,9 +294,9 @@ BOTH = kept(shown=OURS)
     ],
 )
 def test_somebody_stands_in_for_one_who_is_gone_only_with_all_that_was_theirs(
-    claim: Claim, found: Matched | Unmatched, copies_are_about: bool, verdict: Matched | Unmatched
+    claim: Claim, found: Matched | Unmatched, copies_are_about: bool, judgement: Matched | Unmatched
 ) -> None:
-    assert on_search_for_the_gone(claim, found, copies_are_about) == verdict
+    assert on_search_for_the_gone(claim, found, copies_are_about) == judgement
 
 
 STALE = kept(is_stale=True)
@@ -307,7 +307,7 @@ SUCCESSOR = Matched(there("new"), ("old",))
 
 
 @pytest.mark.parametrize(
-    ("claim", "found", "kept_now", "verdict"),
+    ("claim", "found", "kept_now", "judgement"),
     [
         pytest.param(
             STALE, Matched(there("old", CARD)), MOVED, Matched(there("old", CARD)), id="the same one"
@@ -332,9 +332,9 @@ SUCCESSOR = Matched(there("new"), ("old",))
     ],
 )
 def test_other_identifiers_here_never_lead_to_another_patient_by_themselves(
-    claim: Claim, found: Matched | Unmatched, kept_now: Judgement | Seek, verdict: Judgement
+    claim: Claim, found: Matched | Unmatched, kept_now: Judgement | Seek, judgement: Judgement
 ) -> None:
-    assert on_new_evidence(claim, found, kept_now) == verdict
+    assert on_new_evidence(claim, found, kept_now) == judgement
 
 
 def body(server_id: str = "old", **members: Any) -> Tree:

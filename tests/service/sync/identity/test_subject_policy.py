@@ -13,8 +13,8 @@ from service.sync.identity.subject_policy import (
     NotTaken,
     Owner,
     People,
+    SubjectJudgement,
     SubjectThere,
-    Verdict,
     judge,
     subject_there,
 )
@@ -51,7 +51,7 @@ STRANGER = Nobody.STRANGER
 
 
 @pytest.mark.parametrize(
-    ("subject", "asked", "verdict"),
+    ("subject", "asked", "judgement"),
     [
         pytest.param(to("Patient/1"), [], About(ANN), id="a patient"),
         pytest.param(to(f"{BASE}/Patient/1"), [], About(ANN), id="absolute"),
@@ -103,9 +103,9 @@ STRANGER = Nobody.STRANGER
     ],
 )
 def test_what_is_no_copy_of_ours_is_about_whom_it_says(
-    subject: object, asked: list[str], verdict: Verdict
+    subject: object, asked: list[str], judgement: SubjectJudgement
 ) -> None:
-    assert judge(about(subject), BASE, PEOPLE, None, asked) == verdict
+    assert judge(about(subject), BASE, PEOPLE, None, asked) == judgement
 
 
 SOON_MERGED = People({"3": ANN, "1": ANN, "2": BOB}, {ANNS: ANN, BOBS: BOB})
@@ -113,7 +113,7 @@ MATCHED_ELSEWHERE = People({"3": ANN, "2": BOB}, {ANNS: ANN, BOBS: BOB})
 
 
 @pytest.mark.parametrize(
-    ("before", "subject", "people", "verdict"),
+    ("before", "subject", "people", "judgement"),
     [
         pytest.param(to("Patient/1"), to("Patient/1"), PEOPLE, About(ANN), id="as it was"),
         pytest.param(to("Patient/1"), to(f"{BASE}/Patient/1"), PEOPLE, About(ANN), id="in another form"),
@@ -179,9 +179,9 @@ MATCHED_ELSEWHERE = People({"3": ANN, "2": BOB}, {ANNS: ANN, BOBS: BOB})
     ],
 )
 def test_a_copy_moved_when_the_server_has_changed_whose_it_is(
-    before: object, subject: object, people: People, verdict: Verdict
+    before: object, subject: object, people: People, judgement: SubjectJudgement
 ) -> None:
-    assert judge(about(subject), BASE, people, anns(before)) == verdict
+    assert judge(about(subject), BASE, people, anns(before)) == judgement
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_all_of_them_are_no_records_fault() -> None:
     assert permission.is_denied
     # What was answered together with them is told once.
     assert permission.forbidden(9) == [9]
-    assert permission.settled() == []
+    assert permission.held_back() == []
 
 
 @pytest.mark.parametrize("first", range(1, MOST_FORBIDDEN))
@@ -31,10 +31,10 @@ def test_those_before_the_first_that_is_taken_count_then(first: int) -> None:
     for number in range(first):
         permission.forbidden(number)
     assert permission.granted() == list(range(first))
-    assert permission.settled() == []
+    assert permission.held_back() == []
 
 
 def test_few_that_nothing_else_came_after_count_at_the_end() -> None:
     permission = Permission[int]()
     permission.forbidden(1)
-    assert permission.settled() == [1]
+    assert permission.held_back() == [1]

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from fhir_mappings.references import rewritten
-from service.chart import renaming
+from service.chart import renames
 from service.store.tables import IdempotencyKey
 
 
@@ -18,7 +18,7 @@ def hand_over(session: Session, from_id: str, into_id: str) -> list[dict[str, An
     An asker who is confined to a patient is known by actor and patient (``routes.idempotency``).
     Where they asked as both with one key, each answer stays with whom it was given to.
     """
-    renamed = renaming.patient(from_id, into_id)
+    renamed = renames.patient(from_id, into_id)
     tail, named = f" {from_id}", f"Patient/{from_id}"
     handed: list[dict[str, Any]] = []
     for row in session.scalars(
@@ -34,7 +34,7 @@ def hand_over(session: Session, from_id: str, into_id: str) -> list[dict[str, An
         if body is not None:
             row.body = exact_json.dump(after)
         row.principal = _principal(session, row, tail, into_id)
-        addresses = renaming.addresses_before(body, after) if body is not None else {}
+        addresses = renames.addresses_before(body, after) if body is not None else {}
         if row.principal != before["principal"] or addresses:
             handed.append({**before, "by": row.principal, "addresses": addresses})
         session.flush()
@@ -48,7 +48,7 @@ def give_back(session: Session, handed: Iterable[dict[str, Any]], into_id: str) 
         if row is None:
             continue
         if row.body:
-            body = renaming.as_before(exact_json.parse(row.body), one["addresses"], into_id)
+            body = renames.as_before(exact_json.parse(row.body), one["addresses"], into_id)
             row.body = exact_json.dump(body)
         if session.get(IdempotencyKey, (one["principal"], one["route"], one["key"])) is None:
             row.principal = one["principal"]

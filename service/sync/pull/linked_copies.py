@@ -40,7 +40,7 @@ def read_held(
     session: Session, connection_id: str, resource_type: str, server_ids: list[str]
 ) -> dict[str, Held]:
     held: dict[str, Held] = {}
-    for some in chunks(server_ids):
+    for chunk in chunks(server_ids):
         rows: Iterable[Any] = session.execute(
             select(Link, Record.patient_id, MovedCopy, PatientLink)
             .join(Record, Record.id == Link.record_id)
@@ -57,7 +57,7 @@ def read_held(
             .where(
                 Link.connection_id == connection_id,
                 Link.resource_type == resource_type,
-                Link.server_id.in_(some),
+                Link.server_id.in_(chunk),
             )
         )
         for link, patient_id, moved, match in rows:
