@@ -1,4 +1,4 @@
-"""Records that were changed on both sides, as people and programs ask for them."""
+"""Records that were changed on both sides: as people and programs ask for them, and how they end."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +14,8 @@ from service.store.tables import (
     Connection,
     Record,
 )
+from service.sync.identity import links
+from service.sync.identity.links import LinkState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,3 +87,26 @@ def _conflict(row: ConflictRow, resource_type: str, connection: str) -> Conflict
         here=exact_json.parse(row.here),
         there=exact_json.parse(row.there),
     )
+
+
+def open_conflict(session: Session, record_id: str, connection_id: str) -> ConflictRow | None:
+    """Return the conflict of a record that nobody has decided yet."""
+    return session.scalar(
+        select(ConflictRow).where(
+            ConflictRow.record_id == record_id,
+            ConflictRow.connection_id == connection_id,
+            ConflictRow.resolved_at.is_(None),
+        )
+    )
+
+
+def close(row: ConflictRow, resolution: str, actor: str, now: datetime) -> None:
+    """Note how a conflict was decided."""
+    row.resolved_at, row.resolved_by, row.resolution = now, actor, resolution
+
+
+def here_before(session: Session, record_id: str, link: LinkState, there_before: Tree) -> Tree:
+    """Return our tree in the version that both sides had; else what there was there in our words."""
+    if link.synced_version is None:
+        return there_before
+    return links.trees_of(session, [(record_id, link.synced_version)]).get(record_id, there_before)

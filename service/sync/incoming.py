@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json, r4
@@ -16,6 +15,7 @@ from service.chart.writes import Change
 from service.fhir_client.outcomes import version_of
 from service.store.tables import ConflictRow, OutboxRow, Record
 from service.sync import leases, moved
+from service.sync.conflicts import close, here_before, open_conflict
 from service.sync.identity import links
 from service.sync.identity.links import LinkState
 from service.sync.identity.references import ReferencesHere, to_here
@@ -23,8 +23,8 @@ from service.sync.merge.resources import reconcile, unreadable
 from service.sync.merge.three_way import Merged
 from service.sync.states import Reason, State
 
-#: Versions that say that a resource was not changed since it was created.
-FIRST = {None, "0", "1"}
+#: Versions that say that a resource was not changed since it was created; none says nothing.
+FIRST = {"0", "1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +73,8 @@ class Incoming:
             there_before = to_here(known.tree, places, record_id)
         else:
             there_before = {}
-        here_before = self._before(session, ours, known, there_before)
-        merged = reconcile(here_before, ours.tree, there_before, there)
+        before = here_before(session, ours.record_id, known, there_before)
+        merged = reconcile(before, ours.tree, there_before, there)
         problems = merged.conflicts or [
             finding.path for finding in r4.check(merged.here) or unreadable(merged.here)
         ]
@@ -82,12 +82,8 @@ class Incoming:
             self._disagree(session, ours, conflict, there_before, there, body, problems)
             return Applied(State.CONFLICT)
         if conflict is not None:
-            conflict.resolved_at, conflict.resolution, conflict.resolved_by = (
-                self._clock(),
-                "merged",
-                self._actor,
-            )
-        return self._agree(session, ours, known, merged, there, body, edited=ours.tree != here_before)
+            close(conflict, "merged", self._actor, self._clock())
+        return self._agree(session, ours, known, merged, there, body, edited=ours.tree != before)
 
     def adopt(self, session: Session, ours: LocalRecord, body: Tree) -> Applied:
         """Take a resource that carries a record's identifier for its copy.
@@ -99,14 +95,7 @@ class Incoming:
             self._save(session, ours, body, None, State.PENDING, None)
             leases.enqueue(session, self._connection_id, [ours.record_id], self._clock())
             return Applied(State.PENDING)
-        row = {
-            "record_id": ours.record_id,
-            "resource_type": ours.resource_type,
-            "server_id": body["id"],
-            "body": None,
-            "synced_version": None,
-            "state": State.PENDING,
-        }
+        row = links.to_unseen_copy(ours.record_id, body)
         links.save(session, self._connection_id, self._clock(), [row])
         return self.apply(session, ours.record_id, body)
 
@@ -118,12 +107,6 @@ class Incoming:
     def _places(self, session: Session, ours: LocalRecord, bodies: Iterable[Tree]) -> ReferencesHere:
         assert ours.patient_id is not None
         return links.places(session, self._connection_id, self._base_url, ours.patient_id, bodies)
-
-    def _before(self, session: Session, ours: LocalRecord, known: LinkState, there_before: Tree) -> Tree:
-        if known.synced_version is None:
-            return there_before
-        found = links.trees_of(session, [(ours.record_id, known.synced_version)])
-        return found.get(ours.record_id, there_before)
 
     def _agree(
         self,
@@ -198,15 +181,7 @@ class Incoming:
         state: State,
         reason: Reason | None,
     ) -> None:
-        row = {
-            "record_id": ours.record_id,
-            "resource_type": ours.resource_type,
-            "server_id": body["id"],
-            "server_version": version_of(body),
-            "body": exact_json.dump(body),
-            "synced_version": synced_version,
-            **links.explained(state, reason),
-        }
+        row = {**links.to_copy(ours.record_id, body, synced_version), **links.explained(state, reason)}
         links.save(session, self._connection_id, self._clock(), [row])
 
 
@@ -220,15 +195,4 @@ def local_record(session: Session, record_id: str) -> LocalRecord:
         patient_id=record.patient_id,
         version=record.version,
         tree=tree,
-    )
-
-
-def open_conflict(session: Session, record_id: str, connection_id: str) -> ConflictRow | None:
-    """Return the conflict of a record that nobody has decided yet."""
-    return session.scalar(
-        select(ConflictRow).where(
-            ConflictRow.record_id == record_id,
-            ConflictRow.connection_id == connection_id,
-            ConflictRow.resolved_at.is_(None),
-        )
     )

@@ -14,10 +14,11 @@ from service.errors import Conflict, InvalidContent, NotFound
 from service.store import matches
 from service.store.tables import Connection, Link, MovedCopy, OutboxRow, PatientLink
 from service.sync import leases, moved
+from service.sync.conflicts import close, open_conflict
 from service.sync.identity import links, match_rows
-from service.sync.incoming import LocalRecord, local_record, open_conflict
+from service.sync.incoming import LocalRecord, local_record
 from service.sync.merge.three_way import Side
-from service.sync.resolution import close, copy_here
+from service.sync.resolution import copy_here
 from service.sync.states import Reason, State
 
 
@@ -103,12 +104,8 @@ def _hand_over(
     _forget_here(session, copy)
     is_as_it_is = {**entry.tree, "id": ""} == {**tree, "id": ""}
     link = {
-        "record_id": entry.id,
-        "resource_type": entry.resource_type,
-        "server_id": body["id"],
+        **links.to_copy(entry.id, body, entry.version if is_as_it_is else None),
         "server_version": copy.server_version,
-        "body": copy.body,
-        "synced_version": entry.version if is_as_it_is else None,
         **links.explained(State.SYNCED if is_as_it_is else State.PENDING),
     }
     links.save(session, copy.connection_id, now, [link])

@@ -17,6 +17,7 @@ from service.errors import Conflict, InvalidContent, NotFound
 from service.store import tables
 from service.store.tables import ConflictRow, Connection, Link
 from service.sync import leases
+from service.sync.conflicts import close, here_before
 from service.sync.identity import links
 from service.sync.identity.links import LinkState
 from service.sync.identity.references import to_here
@@ -80,8 +81,8 @@ def _of_type(record: Record, ours: LocalRecord) -> Record:
 def _decided(session: Session, row: ConflictRow, ours: LocalRecord, known: LinkState, keep: Side) -> Tree:
     there = copy_here(session, row.connection_id, ours, known.tree)
     there_before = exact_json.parse(row.base) if row.base else {}
-    here_before = _here_before(session, ours, known, there_before)
-    return reconcile(here_before, ours.tree, there_before, there, prefer=keep).here
+    before = here_before(session, ours.record_id, known, there_before)
+    return reconcile(before, ours.tree, there_before, there, prefer=keep).here
 
 
 def copy_here(session: Session, connection_id: str, ours: LocalRecord, body: Tree) -> Tree:
@@ -89,18 +90,6 @@ def copy_here(session: Session, connection_id: str, ours: LocalRecord, body: Tre
     base_url = session.get_one(Connection, connection_id).base_url
     places = links.places(session, connection_id, base_url, str(ours.patient_id), [body])
     return to_here(body, places, ours.record_id)
-
-
-def _here_before(session: Session, ours: LocalRecord, known: LinkState, there_before: Tree) -> Tree:
-    if known.synced_version is None:
-        return there_before
-    found = links.trees_of(session, [(ours.record_id, known.synced_version)])
-    return found.get(ours.record_id, there_before)
-
-
-def close(row: ConflictRow, resolution: str, actor: str, now: datetime) -> None:
-    """Note how a conflict was decided."""
-    row.resolved_at, row.resolved_by, row.resolution = now, actor, resolution
 
 
 def retry(session: Session, now: datetime, record_id: str, connection: str | None) -> None:

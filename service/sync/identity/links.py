@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
+from service.fhir_client.outcomes import version_of
 from service.store.statements import chunks, upsert
 from service.store.tables import Link, MovedCopy, PatientLink, Record, ReferenceLink, Version
 from service.sync.identity import match_rows
@@ -236,6 +237,28 @@ def explained(
         "outcome": exact_json.dump(outcome) if outcome else None,
         "next_step": NEXT_STEPS[reason] if reason else None,
         "sought": exact_json.dump([list(name) for name in sought]) if sought else None,
+    }
+
+
+def to_copy(record_id: str, body: Tree, synced_version: int | None) -> dict[str, Any]:
+    """Return the columns of a link to a copy as it was just seen."""
+    return {
+        **to_unseen_copy(record_id, body),
+        "server_version": version_of(body),
+        "body": exact_json.dump(body),
+        "synced_version": synced_version,
+    }
+
+
+def to_unseen_copy(record_id: str, body: Tree) -> dict[str, Any]:
+    """Return the columns of a link to a copy of which nothing counts as known but where it is."""
+    return {
+        "record_id": record_id,
+        "resource_type": body["resourceType"],
+        "server_id": body["id"],
+        "body": None,
+        "synced_version": None,
+        "state": State.PENDING,
     }
 
 

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from fhir_mappings import exact_json, r4
+from fhir_mappings import r4
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import names_of
@@ -15,7 +15,7 @@ from service.chart.ownership import Origin
 from service.chart.trees import FHIR_ID
 from service.chart.writes import Change
 from service.errors import InvalidContent
-from service.fhir_client.outcomes import Answered, Failure, Refused, version_of
+from service.fhir_client.outcomes import Answered, Failure, Refused
 from service.record_types import BY_RESOURCE_TYPE
 from service.store.deployment import identifier_system
 from service.store.tables import Record, RecordIdentifier
@@ -244,13 +244,5 @@ class Ingest:
             links.save(session, self._context.connection_id, self._context.clock(), [row])
 
     def _link(self, session: Session, record_id: str, body: Tree, synced_version: int) -> None:
-        row = {
-            "record_id": record_id,
-            "resource_type": body["resourceType"],
-            "server_id": body["id"],
-            "server_version": version_of(body),
-            "body": exact_json.dump(body),
-            "synced_version": synced_version,
-            **links.explained(State.SYNCED),
-        }
+        row = {**links.to_copy(record_id, body, synced_version), **links.explained(State.SYNCED)}
         links.save(session, self._context.connection_id, self._context.clock(), [row])

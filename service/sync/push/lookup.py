@@ -1,7 +1,6 @@
 """What became of a record there, asked before it is sent again: search, adopt, catch up."""
 
 from collections.abc import Iterable, Set
-from typing import Any
 
 import structlog
 
@@ -95,7 +94,7 @@ class ServerLookup:
         if subject != About(str(job.patient_id)):
             return rejected(job, Reason.IDENTIFIER_TAKEN)
         version = version_of(body)
-        if version is not None and version in FIRST:
+        if version in FIRST:
             return PushResult(
                 job,
                 state=State.PENDING,
@@ -156,9 +155,8 @@ class ServerLookup:
                     taken = incoming.adopt(session, local_record(session, job.record_id), body)
                 else:
                     if job.is_create:
-                        links.save(
-                            session, self._context.connection_id, self._context.clock(), [_unseen(job, body)]
-                        )
+                        unseen = links.to_unseen_copy(job.record_id, body)
+                        links.save(session, self._context.connection_id, self._context.clock(), [unseen])
                     taken = incoming.apply(session, job.record_id, body)
         except InvalidContent as error:
             return rejected(job, Reason.NOT_VALID_THERE, to_operation_outcome(error.findings))
@@ -205,18 +203,6 @@ def is_as_seen(known: LinkState, body: Tree, etag: str | None = None) -> bool:
 
 
 _NO_PLACES = ReferencesHere("")
-
-
-def _unseen(job: Job, body: Tree) -> dict[str, Any]:
-    """Return the link to a copy that nothing is known of but where it is."""
-    return {
-        "record_id": job.record_id,
-        "resource_type": job.resource_type,
-        "server_id": body["id"],
-        "body": None,
-        "synced_version": None,
-        "state": State.PENDING,
-    }
 
 
 _LAST_WORD = Next(Step.REJECT, reason=Reason.REFUSED)

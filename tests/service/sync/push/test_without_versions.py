@@ -72,6 +72,22 @@ def test_without_versions_a_copy_that_is_found_again_is_not_overwritten(office: 
     assert {one["description"]["text"] for one in office.copies("Goal")} == {"walk to the lake", "swim"}
 
 
+def test_without_versions_a_copy_that_a_pull_finds_is_not_overwritten_either(
+    office: Office, ehr: EHR
+) -> None:
+    ehr.after = without_versions
+    goal = office.goal("walk")
+    subject = {"reference": f"Patient/{office.patient_there}"}
+    copy = {**office.here("Goal", goal), "subject": subject, "description": {"text": "walk to the lake"}}
+    del copy["id"]
+    office.post(copy)
+    office.sync.pull()
+    office.clock.advance(seconds=600)
+    office.sync.push()
+    assert office.status(goal).state == "conflict"
+    assert [one["description"]["text"] for one in office.copies("Goal")] == ["walk to the lake"]
+
+
 def test_without_versions_what_only_the_server_notes_is_no_change(office: Office, ehr: EHR) -> None:
     """A server that shows another lastUpdated each time that it is asked."""
     stamps = iter(range(1000))
