@@ -115,6 +115,9 @@ class PatientLookup:
         self._note(result)
         if not isinstance(result, Found):
             return _not_found(result)
+        if result.unreadable:
+            # It may be one of them; who is not seen here cannot be said to be absent, or the only one.
+            return NotShown.NOT_SEARCHED
         hits = {
             body["id"]: patient_there(body, self._base_url)
             for body in result.resources

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import names_of
 from service.fhir_client.client import FHIRClient
-from service.fhir_client.outcomes import Failure, Found, Outcome
+from service.fhir_client.outcomes import Cause, Failure, Found, Outcome, Unknown
 from service.store.database import Database
 from service.store.statements import upsert
 from service.store.tables import ReferenceLink
@@ -115,7 +115,12 @@ class ReferenceMatcher:
             for _, system, value in names
             for spelling in spellings((system, value), self.rules.same_systems)
         }
-        return self.client.search_any(resource_type, "identifier", [token(*name) for name in sorted(asked)])
+        tokens = [token(*name) for name in sorted(asked)]
+        result = self.client.search_any(resource_type, "identifier", tokens)
+        if isinstance(result, Found) and result.unreadable:
+            # It may be what is looked for; what is not seen cannot be said to be absent, or the only one.
+            return Unknown(Cause.UNREADABLE, "a search shows what cannot be read")
+        return result
 
     def _carriers(self, resources: Iterable[Tree], name: Logical) -> list[Tree]:
         _, system, value = name

@@ -4,6 +4,7 @@ import pytest
 import requests
 from flask import Request, Response
 
+from fhir_mappings.exact_json import Tree
 from service.config import Config
 from service.sandbox.faults import Before
 from service.wiring import wired
@@ -210,3 +211,31 @@ def test_what_is_no_capability_statement_takes_no_kind_of_record_away(
     report = office.sync.push()
     assert report.rejected == 0
     assert office.status(goal).state in ("pending", "synced")
+
+
+@pytest.mark.parametrize("resource_type", ["Patient", "Practitioner"])
+def test_who_is_shown_beside_what_cannot_be_read_is_not_taken_for_the_only_one(
+    office: Office, ehr: EHR, resource_type: str
+) -> None:
+    """An entry without an id may be somebody else who has the identifier."""
+    patient = office.patient()[0]
+    identifier = {"system": "urn:npi", "value": "dr"}
+    office.post({"resourceType": "Practitioner", "identifier": [identifier]})
+    by_name = {"type": "Practitioner", "identifier": identifier}
+    goal = office.goal(patient=patient, expressedBy=by_name)
+
+    def with_a_nameless_one(tree: Tree) -> Tree:
+        nameless = {"resource": {"resourceType": resource_type}, "search": {"mode": "match"}}
+        return {**tree, "entry": [*tree.get("entry", []), nameless]}
+
+    ehr.after = lambda request, response: (
+        rewritten(response, with_a_nameless_one) if request.path == f"/fhir/{resource_type}" else None
+    )
+    ehr.forget()
+    office.sync.push()
+    assert (office.status(goal).state, office.status(goal).reason) == ("pending", "lookup-refused")
+    assert not ehr.writes()
+    ehr.after = lambda request, response: None
+    office.clock.advance(seconds=7200)
+    office.sync.push()
+    assert office.status(goal).state == "synced"
