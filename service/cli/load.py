@@ -20,8 +20,9 @@ from service.cli.exits import FOUND, end
 from service.cli.inputs import Item, items
 from service.cli.opened import ACTOR, opened
 from service.cli.translate import FILE
-from service.cli.translation import checked_resource, findings_of, is_resource
+from service.cli.translation import findings_of, is_resource
 from service.errors import InvalidInput, NotFound, ServiceError
+from service.translation import mapping_for
 
 
 @click.command()
@@ -147,7 +148,7 @@ def _resource(said: Tree) -> Tree:
         record = schemas.load(said)
         return BY_RECORD_TYPE[type(record).__name__].write(record)
     if said["resourceType"] != "Questionnaire":
-        checked_resource(said)
+        mapping_for(said)
     return said
 
 

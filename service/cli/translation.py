@@ -1,15 +1,14 @@
 """One value translated: a record into FHIR, a resource into a record, or what stands in the way."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from fhir_mappings import r4
 from fhir_mappings.errors import Finding, InvalidResource, MappingError
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.resources import BY_RECORD_TYPE, BY_RESOURCE_TYPE
 from service import schemas
 from service.cli.inputs import Item
 from service.errors import ServiceError, to_operation_outcome
+from service.translation import mapping_for, to_resource
 
 OUTCOME = "OperationOutcome"
 
@@ -57,30 +56,18 @@ def is_resource(tree: Tree) -> bool:
     return "resourceType" in tree
 
 
-def checked_resource(tree: Tree) -> Any:
-    """Return the mapping for a valid resource. Raises for one that is not valid, or that no record says."""
-    type_ = tree.get("resourceType")
-    if isinstance(type_, str) and type_ in r4.RESOURCE_TYPES and type_ not in BY_RESOURCE_TYPE:
-        how = "a Questionnaire is kept as the resource that it is" if type_ == "Questionnaire" else _KNOWN
-        raise MappingError("resourceType", f"{type_} is not translated; {how}", "not-supported")
-    r4.require(tree)
-    return BY_RESOURCE_TYPE[tree["resourceType"]]
-
-
 def _translated(item: Item, tree: Tree, to: str | None, original: Item | None) -> Translated:
     if is_resource(tree):
         if original is not None:
             raise MappingError("resourceType", "is FHIR already; --onto goes with records")
-        mapping = checked_resource(tree)
+        mapping = mapping_for(tree)
         out = tree if to == "fhir" else schemas.dump(mapping.read(tree))
         return Translated(
             tree=out, resource_type=mapping.resource_type, id=_text(item, "id"), loss=mapping.loss(tree)
         )
     record = schemas.load(tree)
-    mapping = BY_RECORD_TYPE[type(record).__name__]
-    resource = mapping.write(record, _onto(mapping, record, original))
-    if original is None or resource is not original.tree:
-        r4.require(resource)
+    resource = to_resource(record, _original(original))
+    mapping = BY_RESOURCE_TYPE[resource["resourceType"]]
     if to == "records":
         return Translated(
             tree=schemas.dump(record), resource_type=mapping.resource_type, id=_text(item, "id")
@@ -90,25 +77,13 @@ def _translated(item: Item, tree: Tree, to: str | None, original: Item | None) -
     )
 
 
-def _onto(mapping: Any, record: Any, original: Item | None) -> Tree | None:
-    """Return the original's resource. Raises unless it says the same thing of the same person."""
-    if original is None:
-        return None
-    if original.tree is None:
-        of_original = [
-            Finding(one.path, f"the original: {one.problem}", one.code) for one in original.findings
-        ]
-        raise InvalidResource(of_original)
-    if original.tree.get("resourceType") != mapping.resource_type:
-        raise MappingError("type", "differs from the original's")
-    r4.require(original.tree)
-    said = mapping.read(original.tree)
-    differing = [name for name in ("id", "subject") if getattr(said, name) != getattr(record, name)]
-    if differing:
-        name = type(record).__name__
-        raise InvalidResource([Finding(f"{name}.{one}", "differs from the original's") for one in differing])
-    tree: Tree = original.tree
-    return tree
+def _original(item: Item | None) -> Tree | None:
+    """Return the resource onto which a record is to be written. Raises InvalidResource."""
+    if item is not None and item.tree is None:
+        raise InvalidResource(
+            [Finding(one.path, f"the original: {one.problem}", one.code) for one in item.findings]
+        )
+    return None if item is None else item.tree
 
 
 def _refused(item: Item, findings: list[Finding]) -> Translated:
@@ -122,6 +97,3 @@ def _refused(item: Item, findings: list[Finding]) -> Translated:
 def _text(item: Item, name: str) -> str | None:
     value = item.tree.get(name) if item.tree is not None else None
     return value if isinstance(value, str) else None
-
-
-_KNOWN = f"translated are {', '.join(BY_RESOURCE_TYPE)}"

@@ -4,16 +4,16 @@ from typing import Any
 
 from flask import Response
 
-from fhir_mappings import r4
-from fhir_mappings.errors import Finding, MappingError
+from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.resources import BY_RECORD_TYPE, BY_RESOURCE_TYPE
+from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service import schemas
-from service.errors import InvalidContent, InvalidInput
+from service.errors import InvalidInput
 from service.routes import openapi_parts
 from service.routes.blueprint import ApiBlueprint
 from service.routes.responses import answer
 from service.schemas.bodies import TranslationSchema
+from service.translation import mapping_for, to_resource
 
 blueprint = ApiBlueprint(
     "translate", __name__, url_prefix="/api/v1/translate", description="Records ↔ FHIR, stateless."
@@ -50,25 +50,10 @@ def translate(body: dict[str, Any]) -> Response:
 
 
 def _to_record(tree: Tree) -> dict[str, Any]:
-    r4.require(tree)
-    mapping = BY_RESOURCE_TYPE.get(tree["resourceType"])
-    if mapping is None:
-        raise InvalidContent(Finding("resourceType", f"must be one of {', '.join(BY_RESOURCE_TYPE)}"))
+    mapping = mapping_for(tree)
     return {"record": schemas.dump(mapping.read(tree)), "loss": mapping.loss(tree)}
 
 
-def _to_resource(said: Tree, onto: Tree | None) -> dict[str, Any]:
-    record = schemas.load(said)
-    mapping = BY_RECORD_TYPE[type(record).__name__]
-    if onto is not None:
-        r4.require(onto)
-        _refuse_other(mapping.read(onto), record)
-    tree = mapping.write(record, onto)
-    r4.require(tree)
-    return {"resource": tree, "loss": mapping.loss(tree)}
-
-
-def _refuse_other(original: Any, record: Any) -> None:
-    for name in ("id", "subject"):
-        if getattr(original, name) != getattr(record, name):
-            raise MappingError(f"{type(record).__name__}.{name}", "differs from the original's")
+def _to_resource(body: Tree, onto: Tree | None) -> dict[str, Any]:
+    resource = to_resource(schemas.load(body), onto)
+    return {"resource": resource, "loss": BY_RESOURCE_TYPE[resource["resourceType"]].loss(resource)}
