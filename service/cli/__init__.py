@@ -21,8 +21,8 @@ COMMANDS = {
     "connection": "connection",
     "sync": "sync",
     "db": "database",
-    "backup": "copies",
-    "restore": "copies",
+    "backup": "backup",
+    "restore": "backup",
     "doctor": "doctor",
 }
 
