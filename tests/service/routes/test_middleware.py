@@ -10,6 +10,7 @@ from fhir_mappings.exact_json import Tree
 from service.app import create_app, require_safe_binding
 from service.config import Config
 from service.record_types import IN_OUR_WORDS
+from service.routes.openapi_parts import EXAMPLES
 from service.store.database import Database
 from tests.clock import Clock
 from tests.service.routes.caller import GUARDED, Api, AsPrincipal, fhir_goal, goal, token
@@ -73,7 +74,7 @@ def _body(path: str) -> Tree:
     if fhir_type:
         return {"resourceType": fhir_type}
     if noun in record_types:
-        return {"type": record_types[noun], "subject": {}}
+        return EXAMPLES[record_types[noun]]
     bodies: dict[str, Tree] = {
         "patients": {"identifiers": [{"system": "s", "value": "v"}]},
         "questionnaires": {"resourceType": "Questionnaire"},
