@@ -16,12 +16,7 @@ EXAMPLES = 300
 
 def run() -> Iterator[str]:
     """Yield a line per resource type: the share read, and what the unread leaves belong to."""
-    for strategy in (
-        foreign.goals,
-        foreign.care_plans,
-        foreign.service_requests,
-        foreign.questionnaire_responses,
-    ):
+    for strategy in foreign.STRATEGIES.values():
         yield _line(_drawn(strategy()))
 
 

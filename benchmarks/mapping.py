@@ -8,7 +8,7 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from benchmarks.timing import side_by_side
 from fhir_mappings import exact_json, r4
-from fhir_mappings.resources import BY_RESOURCE_TYPE
+from fhir_mappings.resources import BY_RECORD_TYPE, BY_RESOURCE_TYPE
 from service import schemas
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -20,10 +20,9 @@ def resources() -> list[dict[str, Any]]:
     trees = []
     for path in sorted(EXAMPLES.glob("*.json")):
         record = exact_json.parse(path.read_bytes())
-        if record.get("type") in {"Goal", "CarePlan", "Activity", "QuestionnaireResponse"}:
-            loaded = schemas.load(record)
-            mapping = next(m for m in BY_RESOURCE_TYPE.values() if m.record is type(loaded))
-            trees.append(mapping.write(loaded))
+        mapping = BY_RECORD_TYPE.get(record.get("type", ""))
+        if mapping is not None:
+            trees.append(mapping.write(schemas.load(record)))
     return trees
 
 

@@ -35,6 +35,7 @@ def _content(extension: Tree) -> str:
     return str(sorted((name, str(value)) for name, value in extension.items() if name != "id"))
 
 
+#: By resource type, where there are any.
 OF_TYPE: dict[str, SearchStrategy[Tree]] = {
     "Goal": st.one_of(
         _valued(codes.WHY_IT_MATTERS, "valueString", _TEXTS),
@@ -55,15 +56,13 @@ OF_TYPE: dict[str, SearchStrategy[Tree]] = {
             {"reference": st.sampled_from(["Goal/1", "Goal/2"])}, optional={"display": _TEXTS}
         ),
     ),
-    "QuestionnaireResponse": _FOREIGN,
 }
 
 
 def among(trees: SearchStrategy[Tree], resource_type: str) -> SearchStrategy[Tree]:
     """The resources, with extensions of ours among their own."""
-    return st.tuples(
-        trees, st.lists(OF_TYPE[resource_type], max_size=3, unique_by=_content), st.randoms()
-    ).map(_mixed)
+    ours = OF_TYPE.get(resource_type, _FOREIGN)
+    return st.tuples(trees, st.lists(ours, max_size=3, unique_by=_content), st.randoms()).map(_mixed)
 
 
 def _mixed(drawn: tuple[Tree, list[Tree], Any]) -> Tree:

@@ -22,13 +22,15 @@ MAPPINGS = pytest.mark.parametrize("mapping", BY_RESOURCE_TYPE.values(), ids=lis
 
 TREES = {
     resource_type: own_extensions.among(strategy(), resource_type)
-    for resource_type, strategy in {
-        "Goal": foreign.goals,
-        "CarePlan": foreign.care_plans,
-        "ServiceRequest": foreign.service_requests,
-        "QuestionnaireResponse": foreign.questionnaire_responses,
-    }.items()
+    for resource_type, strategy in foreign.STRATEGIES.items()
 }
+
+#: Those that have items.
+WITH_ITEMS = [
+    resource_type
+    for resource_type, mapping in BY_RESOURCE_TYPE.items()
+    if any(hasattr(field, "elements") for field in mapping.fields.values())
+]
 
 #: So many resources have some with items among them.
 _SEVERAL = 6
@@ -100,7 +102,7 @@ def test_an_edit_of_one_field_changes_its_element_alone(mapping: ResourceMapping
     taken.require(0.8)
 
 
-@pytest.mark.parametrize("resource_type", ["Goal", "CarePlan", "QuestionnaireResponse"])
+@pytest.mark.parametrize("resource_type", WITH_ITEMS)
 def test_an_edit_within_an_item_leaves_its_other_elements_and_its_neighbours(resource_type: str) -> None:
     mapping = BY_RESOURCE_TYPE[resource_type]
     found, taken = Tally("resources whose items differ"), Tally("edits within an item")

@@ -37,6 +37,10 @@ def test_a_withdrawn_record_says_so_in_the_element_of_its_row(kind: RecordType) 
     assert trees.status(kind.mapping.write(rules.withdrawn(record))) == trees.WITHDRAWN
 
 
+def test_all_but_forms_are_about_a_patient() -> None:
+    assert {kind.resource_type for kind in record_types.ALL if not kind.is_of_patient} == {"Questionnaire"}
+
+
 def test_no_two_kinds_share_a_path_or_a_name() -> None:
     assert len({kind.path for kind in record_types.ALL}) == len(record_types.ALL)
     assert len(record_types.BY_NAME) == len(record_types.ALL)

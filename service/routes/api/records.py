@@ -1,4 +1,4 @@
-"""Goals, care plans, activities and questionnaire responses as record JSON: the same routes for each."""
+"""Records as JSON in our own words: the same routes for each kind."""
 
 import dataclasses
 from typing import Any

@@ -40,7 +40,7 @@ def rule(issue: dict[str, Any]) -> str | None:
     return codings[0].get("code") if codings else None
 
 
-@pytest.mark.parametrize("name", ["Goal", "CarePlan", "ServiceRequest", "QuestionnaireResponse"])
+@pytest.mark.parametrize("name", foreign.STRATEGIES)
 def test_the_server_accepts_what_the_generator_makes(hapi: str, name: str) -> None:
     seen: collections.Counter[str] = collections.Counter()
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import text
 
+from service.record_types import OF_PATIENT
 from service.store.database import Database
 
-_OF_A_PATIENT = {"Goal", "CarePlan", "ServiceRequest", "QuestionnaireResponse"}
 _ADDRESS = re.compile(r"(\w+)/([\w\-.]+)(/_history/.+)?")
 
 
@@ -61,7 +61,7 @@ def _of_row(
 ) -> Iterator[str]:
     if (tree["resourceType"], tree["id"]) != (kind, record_id):
         yield "is another resource"
-    if kind not in _OF_A_PATIENT:
+    if kind not in OF_PATIENT:
         if patient is not None:
             yield "is for all, and a patient's"
         return
@@ -108,5 +108,5 @@ def _of_reference(element: str, reference: dict[str, Any], patient: str | None, 
         yield f"{element} is another patient"
     if is_whom_it_is_about and kind in ("Patient", "") and owner not in (None, patient):
         yield f"{element} is another patient by identifier"
-    if kind in _OF_A_PATIENT and known.records.get(target) != (kind, patient):
+    if kind in OF_PATIENT and known.records.get(target) != (kind, patient):
         yield f"{element} is another patient's record, or none"

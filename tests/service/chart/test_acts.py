@@ -84,7 +84,7 @@ def test_what_only_a_server_says_of_a_resource_is_not_kept(chart: Chart) -> None
         ({"statusDate": "2025-02-30"}, "Goal.statusDate"),
         ({"target": [{"detailString": "far"}]}, "Goal.target[0]"),
         ({"subject": None}, "Goal.subject"),
-        ({"resourceType": "Observation"}, "resourceType"),
+        ({"resourceType": "Patient"}, "resourceType"),
     ],
 )
 def test_what_is_not_valid_is_refused_by_path(chart: Chart, changed: dict[str, Any], path: str) -> None:

@@ -168,7 +168,7 @@ def test_an_edit_under_a_modifier_that_is_unknown_here_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    "path", ["/nowhere", "/api/v1/nowhere", "/fhir/Observation", "/fhir/Goal/a%00b", "/fhir/Goal/a b"]
+    "path", ["/nowhere", "/api/v1/nowhere", "/fhir/Binary", "/fhir/Goal/a%00b", "/fhir/Goal/a b"]
 )
 def test_what_is_not_there_is_said_as_an_outcome(api: Api, path: str) -> None:
     answer = api.get(path)

@@ -9,6 +9,8 @@ from flask import Flask
 from fhir_mappings.exact_json import Tree
 from service.app import create_app, require_safe_binding
 from service.config import Config
+from service.record_types import IN_OUR_WORDS
+from service.routes.openapi_parts import EXAMPLES
 from service.store.database import Database
 from tests.clock import Clock
 from tests.service.routes.caller import GUARDED, Api, AsPrincipal, fhir_goal, goal, token
@@ -64,12 +66,7 @@ _BODIES: dict[str, Tree] = {
 def _body(path: str) -> Tree:
     """A body good enough to get past its own check."""
     fhir_type = path.split("/")[2] if path.startswith("/fhir/") else None
-    record_types = {
-        "goals": "Goal",
-        "care-plans": "CarePlan",
-        "activities": "Activity",
-        "questionnaire-responses": "QuestionnaireResponse",
-    }
+    record_types = {kind.path: kind.name for kind in IN_OUR_WORDS}
     noun = path.split("/")[3] if path.startswith("/api/") else ""
     act = path.rsplit("/", 1)[1]
     if act in _BODIES:
@@ -77,7 +74,7 @@ def _body(path: str) -> Tree:
     if fhir_type:
         return {"resourceType": fhir_type}
     if noun in record_types:
-        return {"type": record_types[noun], "subject": {}}
+        return EXAMPLES[record_types[noun]]
     bodies: dict[str, Tree] = {
         "patients": {"identifiers": [{"system": "s", "value": "v"}]},
         "questionnaires": {"resourceType": "Questionnaire"},

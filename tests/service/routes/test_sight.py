@@ -7,33 +7,20 @@ import pytest
 from flask import Flask
 
 from fhir_mappings.exact_json import Tree
+from service.record_types import IN_OUR_WORDS
+from tests import builders
 from tests.service.routes.caller import Answer, Api, AsPrincipal, fhir_goal, goal
 
 SYSTEM = "https://clinic.example/patients"
 SCOPE = "patient/*.cruds user/*.cruds system/*.cruds mainstay/sync"
 MISSING = "00000000-0000-4000-8000-000000000000"
-TYPES = ("Goal", "CarePlan", "ServiceRequest", "QuestionnaireResponse")
-NOUNS = {
-    "goals": "Goal",
-    "care-plans": "CarePlan",
-    "activities": "ServiceRequest",
-    "questionnaire-responses": "QuestionnaireResponse",
-}
+NOUNS = {kind.path: kind.resource_type for kind in IN_OUR_WORDS}
+TYPES = tuple(NOUNS.values())
 #: What is another in any two answers: when, and which request.
 _PASSING = ("Date", "X-Request-Id")
 
 #: Asks for what has the id given.
 Ask = Callable[[str], Answer]
-
-
-def resource(type_: str, patient: str) -> Tree:
-    bodies: dict[str, Tree] = {
-        "Goal": {"lifecycleStatus": "active", "description": {"text": "x"}},
-        "CarePlan": {"status": "active", "intent": "plan"},
-        "ServiceRequest": {"status": "active", "intent": "plan", "code": {"text": "x"}},
-        "QuestionnaireResponse": {"status": "completed"},
-    }
-    return {"resourceType": type_, **bodies[type_], "subject": {"reference": f"Patient/{patient}"}}
 
 
 class Two:
@@ -50,7 +37,7 @@ class Two:
         self.withdrawn = withdrawn
 
     def _made(self, api: Api, type_: str, patient: str) -> str:
-        made = api.post(f"/fhir/{type_}", resource(type_, patient))
+        made = api.post(f"/fhir/{type_}", builders.TREES[type_](patient))
         assert made.status == 201, made
         record_id: str = made.json["id"]
         return record_id
@@ -111,7 +98,8 @@ def asking(two: Two, method: str, path: str, body: Any, if_match: str | None) ->
 def _body(path: str, type_: str, patient: str) -> Tree:
     """A body that is good enough for the operation."""
     if path.startswith("/fhir"):
-        return resource(type_, patient) if type_ in TYPES else {"resourceType": type_, "status": "active"}
+        made = builders.TREES.get(type_)
+        return made(patient) if made else {"resourceType": type_, "status": "active"}
     return {"keep": "here"} if "sync" in path else goal(patient)
 
 
