@@ -1,6 +1,7 @@
 """ONE row per kind of record: what it is called where, whose it is, how it is searched and sent.
 
-A new kind is a record (``fhir_mappings/records``), a declaration (``fhir_mappings/resources``), a row
+A new kind is a record and a declaration (``fhir_mappings/records``, ``fhir_mappings/resources``, each
+with a line in its ``__init__``), R4's own invariants for it (``fhir_mappings/r4/invariants.py``), a row
 here, and examples. Chart, sync, scopes, routes, the OpenAPI document, export and demo read this table.
 """
 
