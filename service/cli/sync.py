@@ -93,6 +93,9 @@ def pull(connection: str | None, as_json: bool) -> None:
 def status(connection: str | None, state: str | None, patient: str | None, as_json: bool) -> None:
     """Show how each record stands on each server, why, and what to do."""
     with opened() as components:
+        components.sync.require_connection(connection)
+        if patient:
+            components.chart.patient(patient)
 
         def page(after: str | None) -> tuple[list[Any], str | None]:
             return components.sync.status(connection, state, patient, PAGE, after)
@@ -109,6 +112,7 @@ def status(connection: str | None, state: str | None, patient: str | None, as_js
 def moved(connection: str | None, as_json: bool) -> None:
     """List copies that are another patient's there by now; `mainstay sync decide-moved` decides."""
     with opened() as components:
+        components.sync.require_connection(connection)
         terminal.told(_MOVED, map(terminal.plain, components.sync.moved(connection)), as_json)
 
 
@@ -120,7 +124,8 @@ def decide_moved(record_id: str, decision: str, connection: str) -> None:
     """Decide about a copy that is another patient's there by now.
 
     write-back: it is the patient's here, and is written so again. let-go: it is none of ours any more.
-    hand-over: it becomes a new record of the patient whose it is there; the one here is withdrawn.
+    hand-over: it becomes a new record of the patient whose it is there; the one here is
+    withdrawn and set aside, with its history.
     """
     with opened() as components:
         components.sync.decide_moved(record_id, connection, MovedDecision(decision), ACTOR)
@@ -145,6 +150,7 @@ def retry(record_id: str, connection: str | None) -> None:
 def conflicts(conflict_id: str | None, connection: str | None, resolved: bool, as_json: bool) -> None:
     """List conflicts: records changed on both sides. With CONFLICT_ID show both sides, as FHIR."""
     with opened() as components:
+        components.sync.require_connection(connection)
         if conflict_id is not None:
             terminal.write_line(terminal.plain(components.sync.conflict(conflict_id)))
             return
@@ -162,6 +168,7 @@ def conflicts(conflict_id: str | None, connection: str | None, resolved: bool, a
 def invalid(connection: str | None, as_json: bool) -> None:
     """List what servers hold that is not valid R4: kept as it came, never written."""
     with opened() as components:
+        components.sync.require_connection(connection)
         rows = map(terminal.plain, components.sync.invalid(connection))
         terminal.told(_INVALID, rows if as_json else map(_with_findings_in_lines, rows), as_json)
 

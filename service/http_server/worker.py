@@ -1,5 +1,6 @@
 """What runs in each process of the server: the loop, as gunicorn wants it run."""
 
+import contextlib
 import os
 from types import FrameType
 
@@ -30,4 +31,6 @@ class Worker(Base):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         if self._loop is not None:
-            self._loop.pull_trigger()
+            # Told twice, as a whole group of processes is, the loop may be closed already.
+            with contextlib.suppress(OSError):
+                self._loop.pull_trigger()

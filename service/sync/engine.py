@@ -211,6 +211,12 @@ class Sync:
         with self._database.read() as session:
             return connections.every(session)
 
+    def require_connection(self, name: str | None) -> None:
+        """Raise NotFound unless a connection of that name is kept; None is all of them."""
+        if name is not None:
+            with self._database.read() as session:
+                connections.named(session, name)
+
     def check_connection(self, name: str) -> Check:
         """Ask a server what it can do."""
         with self._database.read() as session:

@@ -9,7 +9,10 @@ from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
+from fhir_mappings.exact_json import Tree
+from fhir_mappings.references import name_of
 from service.chart import Chart, aside
+from service.chart.targets import named_patients
 from service.errors import Conflict, InvalidContent, NotFound
 from service.store import matches
 from service.store.tables import Connection, Link, MovedCopy, OutboxRow, PatientLink
@@ -96,13 +99,14 @@ def _hand_over(
         version=ours.version,
         tree=ours.tree,
     )
-    tree = copy_here(session, copy.connection_id, whose, body)
+    shown = copy_here(session, copy.connection_id, whose, body)
+    tree = _named_by_address(session, shown, patient_id)
     entry = chart.hand_over(
         session, ours.record_id, tree, patient_id, actor, except_connection=copy.connection_id
     )
     session.delete(copy)
     _forget_here(session, copy)
-    is_as_it_is = {**entry.tree, "id": ""} == {**tree, "id": ""}
+    is_as_it_is = {**entry.tree, "id": ""} == {**shown, "id": ""}
     link = {
         **links.to_copy(entry.id, body, entry.version if is_as_it_is else None),
         "server_version": copy.server_version,
@@ -110,8 +114,17 @@ def _hand_over(
     }
     links.save(session, copy.connection_id, now, [link])
     if not is_as_it_is:
-        # It still carries the identifier of the record that it was.
+        # It still carries the identifier of the record that it was, or of the patient.
         leases.enqueue(session, copy.connection_id, [entry.id], now)
+
+
+def _named_by_address(session: Session, tree: Tree, patient_id: str) -> Tree:
+    """Return the tree without an identifier of the patient whose it was, left beside the new address."""
+    subject = tree["subject"]
+    name = name_of(subject.get("identifier"))
+    if name is None or named_patients(session, {name}).get(name) in (None, patient_id):
+        return tree
+    return {**tree, "subject": {key: value for key, value in subject.items() if key != "identifier"}}
 
 
 def _patient_there(session: Session, copy: MovedCopy) -> str | None:

@@ -71,6 +71,32 @@ def test_handed_over_the_copy_is_a_record_of_the_other_one(
     assert len(everything_at(ehr.base_url, "Goal")) == 1
 
 
+def test_the_former_patients_identifier_left_beside_the_address_does_not_stand_in_the_way(
+    charts: Charts, ehr: EHR
+) -> None:
+    """A clinic that changes the reference alone leaves what we wrote beside it."""
+    office = charts.office
+    ((system, value),) = office.chart.patient(charts.ann).identifiers
+    identifier = {"system": system, "value": value}
+    goal = office.goal(ANNS_WORDS)
+    office.change("Goal", goal, subject={"reference": f"Patient/{charts.ann}", "identifier": identifier})
+    office.sync.run()
+    assert office.there("Goal", goal)["subject"]["identifier"] == identifier
+    address = f"Patient/{charts.bob_there}"
+    charts.move(goal, subject={"reference": address, "identifier": identifier})
+    office.sync.pull()
+    assert office.status(goal).state == "moved"
+
+    new = handed_over(charts, goal)
+    there = office.status(new).server_id
+    for _ in range(2):
+        office.clock.advance(seconds=600)
+        office.sync.run()
+    assert office.chart.get("Goal", new).tree["subject"] == {"reference": f"Patient/{charts.bob}"}
+    assert at(ehr.base_url, "Goal", there)["subject"] == {"reference": address}
+    assert office.status(new).state == "synced"
+
+
 @BIRTHS
 def test_the_record_itself_is_withdrawn_and_shown_to_nobody(
     charts: Charts, ehr: EHR, born_there: bool
