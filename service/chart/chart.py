@@ -2,7 +2,7 @@
 
 import dataclasses
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
@@ -198,38 +198,8 @@ class Chart:
         with self._database.read() as session:
             return queries.history(session, resource_type, record_id)
 
-    def search(
-        self,
-        resource_type: str,
-        *,
-        ids: Collection[str] | None = None,
-        patient: str | None = None,
-        status: str | None = None,
-        identifier: tuple[str | None, str] | None = None,
-        questionnaire: str | None = None,
-        updated_since: datetime | None = None,
-        updated_before: datetime | None = None,
-        limit: int = 50,
-        after: str | None = None,
-    ) -> Page[RecordVersion]:
-        """Return records in the order in which they came; see ``RecordQuery`` for what may be asked."""
-        return self.find(
-            RecordQuery(
-                resource_type=resource_type,
-                ids=ids,
-                patient=patient,
-                status=status,
-                identifier=identifier,
-                questionnaire=questionnaire,
-                updated_since=updated_since,
-                updated_before=updated_before,
-                limit=limit,
-                after=after,
-            )
-        )
-
     def find(self, query: RecordQuery) -> Page[RecordVersion]:
-        """Return the records that a query asks for, in the order in which they came."""
+        """Return a page of the records that a query asks for, in the order in which they came."""
         with self._database.read() as session:
             return queries.search(session, query)
 

@@ -7,6 +7,7 @@ import click
 
 from service import record_types, schemas
 from service.chart import Chart, RecordVersion
+from service.chart.queries import RecordQuery
 from service.cli import terminal
 from service.cli.opened import opened
 from service.cli.patient import PAGE, everyone, row
@@ -42,7 +43,7 @@ def _lines(chart: Chart, fhir: bool, patient: str | None) -> Iterator[Any]:
 def _entries(chart: Chart, resource_type: str, patient: str | None) -> Iterator[RecordVersion]:
     after = None
     while True:
-        page = chart.search(resource_type, patient=patient, limit=PAGE, after=after)
+        page = chart.find(RecordQuery(resource_type=resource_type, patient=patient, limit=PAGE, after=after))
         yield from page.entries
         after = page.next_after
         if after is None:

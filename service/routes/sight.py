@@ -12,6 +12,7 @@ from typing import Any
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import FHIR_ID, Address, Name, Spot, references
+from service.chart.queries import RecordQuery
 from service.errors import InvalidContent, NotFound
 from service.record_types import OF_PATIENT
 from service.routes.services import chart
@@ -68,6 +69,6 @@ def _out_of_sight(records: Mapping[Address, list[str]], patient_id: str) -> Iter
     for type_, ids in by_type.items():
         for start in range(0, len(ids), _CHUNK):
             some = ids[start : start + _CHUNK]
-            page = chart().search(type_, ids=some, patient=patient_id, limit=_CHUNK)
+            page = chart().find(RecordQuery(resource_type=type_, ids=some, patient=patient_id, limit=_CHUNK))
             for id_ in set(some) - {entry.id for entry in page.entries}:
                 yield from records[Address(type_, id_)]

@@ -9,6 +9,7 @@ from fhir_mappings import exact_json
 from fhir_mappings.records import CodeableConcept
 from fhir_mappings.resources import BY_RESOURCE_TYPE
 from service.chart import Chart, RecordVersion
+from service.chart.queries import RecordQuery
 from service.errors import Conflict, InvalidContent, NotFound, VersionConflict
 from service.store.database import Database
 from service.store.deployment import identifier_system
@@ -91,7 +92,7 @@ def test_what_is_not_valid_is_refused_by_path(chart: Chart, changed: dict[str, A
     with pytest.raises(InvalidContent) as refusal:
         chart.create(builders.goal(patient(chart), **changed), "nurse")
     assert path in {finding.path for finding in refusal.value.findings}
-    assert chart.search("Goal").total == 0
+    assert chart.find(RecordQuery(resource_type="Goal")).total == 0
 
 
 def test_a_change_is_in_history_and_outbox_together_with_the_record(
@@ -216,7 +217,7 @@ def test_an_edit_moves_the_date_of_the_status(chart: Chart, clock: Clock) -> Non
 
 def test_answers_may_stay_without_the_questionnaire_being_here(chart: Chart) -> None:
     entry = chart.create(builders.questionnaire_response(patient(chart)), "nurse")
-    assert chart.search("QuestionnaireResponse").entries == (entry,)
+    assert chart.find(RecordQuery(resource_type="QuestionnaireResponse")).entries == (entry,)
 
 
 def test_a_questionnaire_is_known_by_url_and_version(chart: Chart, database: Database) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from service.chart import Chart
+from service.chart.queries import RecordQuery
 from service.errors import InvalidInput
 from tests import builders
 from tests.clock import START, Clock
@@ -49,13 +50,13 @@ def filled(chart: Chart, clock: Clock) -> Chart:
     ],
 )
 def test_goals_are_found(filled: Chart, asked: dict[str, Any], found: list[int]) -> None:
-    page = filled.search("Goal", **asked)
+    page = filled.find(RecordQuery(resource_type="Goal", **asked))
     assert [entry.id for entry in page.entries] == [f"goal-{number}" for number in found]
     assert (page.total, page.next_after) == (len(found), None)
 
 
 def test_a_patients_own_records_are_found(filled: Chart) -> None:
-    page = filled.search("Goal", patient=patient(filled, "2"))
+    page = filled.find(RecordQuery(resource_type="Goal", patient=patient(filled, "2")))
     assert [entry.id for entry in page.entries] == ["goal-3"]
 
 
@@ -70,24 +71,24 @@ def test_a_patients_own_records_are_found(filled: Chart) -> None:
     ],
 )
 def test_answers_are_found_by_form(filled: Chart, kind: str, questionnaire: str, found: list[str]) -> None:
-    page = filled.search(kind, questionnaire=questionnaire)
+    page = filled.find(RecordQuery(resource_type=kind, questionnaire=questionnaire))
     assert [entry.id for entry in page.entries] == found
 
 
 def test_a_record_that_changes_between_pages_is_neither_lost_nor_shown_twice(filled: Chart) -> None:
-    first = filled.search("Goal", limit=2)
+    first = filled.find(RecordQuery(resource_type="Goal", limit=2))
     assert ([entry.id for entry in first.entries], first.total) == (["goal-0", "goal-1"], 4)
     filled.withdraw("goal-0", "nurse")
-    second = filled.search("Goal", limit=2, after=first.next_after)
+    second = filled.find(RecordQuery(resource_type="Goal", limit=2, after=first.next_after))
     assert ([entry.id for entry in second.entries], second.next_after) == (["goal-2", "goal-3"], None)
 
 
 def test_a_page_after_nothing_is_refused(filled: Chart) -> None:
     with pytest.raises(InvalidInput):
-        filled.search("Goal", after="nothing")
+        filled.find(RecordQuery(resource_type="Goal", after="nothing"))
 
 
 def test_an_identifier_that_was_dropped_finds_no_more(filled: Chart) -> None:
     tree = filled.get("Goal", "goal-3").tree
     filled.replace("goal-3", {**tree, "identifier": tree["identifier"][1:]}, "nurse")
-    assert filled.search("Goal", identifier=("https://a.example", "3")).entries == ()
+    assert filled.find(RecordQuery(resource_type="Goal", identifier=("https://a.example", "3")).entries == ())

@@ -13,6 +13,7 @@ import pytest
 from fhir_mappings import exact_json
 from service.chart import Chart
 from service.chart.audit import require_lawful
+from service.chart.queries import RecordQuery
 from service.errors import Conflict, InvalidInput
 from service.store.backup import backup, restore
 from service.store.database import Database
@@ -55,7 +56,7 @@ def test_a_backup_restores_into_either_engine(
     assert contents(other) == contents(filled)
     assert summary.counts["history"] == 3
     chart = Chart(other, Clock())
-    assert chart.search("Goal").total == 1
+    assert chart.find(RecordQuery(resource_type="Goal")).total == 1
     other.close()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from fhir_mappings.resources.goal import GOAL
 from service.chart import Chart
+from service.chart.queries import RecordQuery
 from service.errors import Conflict, VersionConflict
 from service.store import idempotency
 from service.store.database import Database
@@ -61,12 +62,12 @@ def test_one_id_is_given_once(chart: Chart) -> None:
     person = patient(chart)
     results = at_once(lambda _: chart.create(builders.goal(person), "nurse", record_id="g"))
     assert sum(isinstance(one, Conflict) for one in results) == TIMES - 1
-    assert chart.search("Goal").total == 1
+    assert chart.find(RecordQuery(resource_type="Goal")).total == 1
 
 
 def test_a_questionnaire_that_is_sent_twice_at_once_is_kept_once(chart: Chart) -> None:
     at_once(lambda _: chart.create(builders.questionnaire(), "nurse"))
-    assert chart.search("Questionnaire").total == 1
+    assert chart.find(RecordQuery(resource_type="Questionnaire")).total == 1
 
 
 def test_a_create_that_is_repeated_at_once_with_its_key_happens_once(
@@ -87,7 +88,7 @@ def test_a_create_that_is_repeated_at_once_with_its_key_happens_once(
 
     answers = at_once(create)
     assert answers == [answers[0]] * TIMES
-    assert chart.search("Goal").total == 1
+    assert chart.find(RecordQuery(resource_type="Goal")).total == 1
 
 
 def test_two_processes_are_as_separate_as_two_threads(database: Database, clock: Clock) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from service.chart import Chart
+from service.chart.queries import RecordQuery
 from service.errors import Conflict
 from service.store import idempotency
 from service.store.database import Database
@@ -63,7 +64,7 @@ def test_a_create_that_fails_leaves_its_key_free(database: Database, chart: Char
 
     with pytest.raises(RuntimeError):
         fail()
-    assert chart.search("Goal").total == 0
+    assert chart.find(RecordQuery(resource_type="Goal")).total == 0
     assert answered(database) is None
 
 

@@ -6,6 +6,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from service.chart import Chart
 from service.chart.ownership import Origin
+from service.chart.queries import RecordQuery
 from service.chart.versions import RecordVersion
 from service.chart.writes import Change
 from service.errors import Unavailable
@@ -120,4 +121,4 @@ def test_what_no_server_can_be_told_of_is_not_stored(chart: Chart, database: Dat
         session.execute(text("DROP TABLE outbox"))
     with pytest.raises((Unavailable, ProgrammingError)):
         chart.create(builders.goal(person), "nurse")
-    assert chart.search("Goal", limit=10).entries == ()
+    assert chart.find(RecordQuery(resource_type="Goal", limit=10)).entries == ()

@@ -11,6 +11,7 @@ from flask import Request, Response
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from service.chart import Chart, PatientRegister
+from service.chart.queries import RecordQuery
 from service.fhir_client.client import FHIRClient
 from service.sandbox import create_sandbox
 from service.store.database import Database
@@ -132,7 +133,7 @@ class World:
     def say(self, who: int) -> None:
         """Write a goal or two, or change one that is there."""
         here = self.here[who % len(self.here)]
-        entries = self.chart.search("Goal", patient=here).entries
+        entries = self.chart.find(RecordQuery(resource_type="Goal", patient=here)).entries
         if len(entries) < 2:
             subject = {"reference": f"Patient/{here}"}
             goal = {"resourceType": "Goal", "lifecycleStatus": "active", "subject": subject}

@@ -6,6 +6,7 @@ import pytest
 from flask import Request, Response
 
 from fhir_mappings import exact_json
+from service.chart.queries import RecordQuery
 from service.sync.identity.match_policy import LONGEST_CHAIN
 from service.sync.identity.matching import MatchRules
 from tests.service.sync.conftest import EHR
@@ -283,5 +284,5 @@ def test_the_chart_stays_open_here_whatever_became_of_the_patient_there(
     edited(office, goal)
     new = office.goal("said while nobody there can be written to")
     office.change("Goal", new, description={"text": "and changed"})
-    shown = office.chart.search("Goal", patient=office.patient_id)
+    shown = office.chart.find(RecordQuery(resource_type="Goal", patient=office.patient_id))
     assert [one.tree["description"]["text"][:11] for one in shown.entries] == ["said anew a", "and changed"]

@@ -5,6 +5,7 @@ from flask import Request, Response
 
 from fhir_mappings import exact_json
 from service.chart import PatientRegister
+from service.chart.queries import RecordQuery
 from service.sandbox.faults import AfterCommit
 from service.sync.identity.identifiers import same_systems
 from service.sync.identity.matching import MatchRules
@@ -219,7 +220,7 @@ def test_a_pull_reads_nothing_of_who_is_in_doubt_since_the_identifiers_changed(
     register(office).correct_identifier(office.patient_id, old, (office.patient_system, "right"), ACTOR)
     office.post({**theirs, "subject": subject})
     office.sync.pull()
-    assert len(office.chart.search("Goal", patient=office.patient_id).entries) == 1
+    assert len(office.chart.find(RecordQuery(resource_type="Goal", patient=office.patient_id)).entries) == 1
     assert office.match().state == "unmatched"
 
 
@@ -235,11 +236,11 @@ def test_what_a_pull_missed_while_somebody_was_in_doubt_is_read_later(
     office.post({**theirs, "subject": subject})
     ehr.before = lambda request: Response(status=500) if request.path == "/fhir/Patient" else None
     office.sync.pull()
-    assert len(office.chart.search("Goal", patient=office.patient_id).entries) == 1
+    assert len(office.chart.find(RecordQuery(resource_type="Goal", patient=office.patient_id)).entries) == 1
     ehr.before = lambda request: None
     # So much later that a search for what has changed since does not reach back.
     office.clock.advance(days=2)
     office.sync.pull()
     office.clock.advance(days=2)
     office.sync.pull()
-    assert len(office.chart.search("Goal", patient=office.patient_id).entries) == 2
+    assert len(office.chart.find(RecordQuery(resource_type="Goal", patient=office.patient_id)).entries) == 2
