@@ -91,4 +91,4 @@ def test_a_page_after_nothing_is_refused(filled: Chart) -> None:
 def test_an_identifier_that_was_dropped_finds_no_more(filled: Chart) -> None:
     tree = filled.get("Goal", "goal-3").tree
     filled.replace("goal-3", {**tree, "identifier": tree["identifier"][1:]}, "nurse")
-    assert filled.find(RecordQuery(resource_type="Goal", identifier=("https://a.example", "3")).entries == ())
+    assert filled.find(RecordQuery(resource_type="Goal", identifier=("https://a.example", "3"))).entries == ()
