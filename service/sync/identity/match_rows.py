@@ -102,6 +102,21 @@ def rivals(session: Session, connection_id: str, server_ids: Collection[str]) ->
     return found
 
 
+def ids_there(session: Session, connection_id: str, patient_ids: Collection[str]) -> dict[str, set[str]]:
+    """Return who patients are there, those included who were merged into them; only of who is matched."""
+    ids: dict[str, set[str]] = {}
+    table = PatientLink
+    for chunk in chunks(sorted(patient_ids)):
+        rows = session.scalars(
+            select(table).where(
+                table.connection_id == connection_id, table.state == MATCHED, table.patient_id.in_(chunk)
+            )
+        )
+        for row in rows:
+            ids[row.patient_id] = {str(row.server_id), *earlier_ids(row)}
+    return ids
+
+
 def anybody_checked(session: Session, connection_id: str, since: datetime) -> bool:
     """Tell whether the server has shown anybody since a moment."""
     table = PatientLink

@@ -19,7 +19,9 @@ from service.sync.identity.match_policy import (
     Claim,
     Judgement,
     Matched,
+    NotShown,
     PatientThere,
+    Redirected,
     Unmatched,
     Unverified,
     is_in_doubt,
@@ -116,8 +118,11 @@ class Matcher:
         Raises InvalidContent for one who cannot be read, is not in use, or is another patient's match here.
         """
         lookup = self._lookup()
+        with self.database.read() as session:
+            last = match_rows.read(session, self.connection_id, [patient_id])[patient_id].claim
         try:
             sight = lookup.sight(server_id)
+            earlier = _passed(last, server_id, lookup)
         except ConnectionFailed:
             raise Conflict("The server does not answer; try again later") from None
         if not isinstance(sight, PatientThere) or not sight.is_active or sight.replaced_by is not None:
@@ -134,7 +139,7 @@ class Matcher:
             claim = Claim(
                 kept.claim.names,
                 server_id=server_id,
-                earlier=(),
+                earlier=earlier,
                 basis=Basis.PERSON,
                 shown=sight.names,
                 is_matched=True,
@@ -240,6 +245,19 @@ class Matcher:
             reason=Reason.TWO_HERE_ONE_THERE,
             claimed_id=judgement.patient.server_id,
         )
+
+
+def _passed(last: Claim, server_id: str, lookup: PatientLookup) -> tuple[str, ...]:
+    """Return who became the Patient whom a person names: nobody, if the last one lives on beside them.
+
+    What was written there about somebody who lives on is theirs. Raises ConnectionFailed.
+    """
+    if last.server_id is None or last.server_id == server_id:
+        return last.earlier
+    sight = lookup.sight(last.server_id)
+    into = sight.server_id if isinstance(sight, Redirected) else getattr(sight, "replaced_by", None)
+    is_passed = sight is NotShown.GONE or into == server_id
+    return (*last.earlier, last.server_id) if is_passed else ()
 
 
 def _as_kept(kept: Kept) -> Matched:

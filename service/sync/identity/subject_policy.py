@@ -1,8 +1,9 @@
 """Whom a server's resource is about, and what follows for a record of ours that it is the copy of. Pure.
 
 Of a server only a contradiction counts: it may say a subject in forms that we don't know. A copy
-goes to *moved there* when the server has changed whose it is; that our own match has changed since
-is nothing that happened to the copy.
+goes to *moved there* when the server has changed whose it is. That our own match has changed since is
+nothing that happened to the copy: what was written here follows, what was written there stays whose it
+was (``subjects``).
 """
 
 import re

@@ -1,7 +1,7 @@
 """Whom a server's resources are about, judged after both patients are verified: a merge is one event."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 from sqlalchemy import select
@@ -11,11 +11,19 @@ from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import Name
 from service.fhir_client.outcomes import Failure
 from service.store.statements import chunks
-from service.store.tables import PatientIdentifier, PatientLink
+from service.store.tables import PatientIdentifier, PatientLink, Version
 from service.sync.identity import match_rows
 from service.sync.identity.identifiers import SameSystems, canonical
 from service.sync.identity.matching import Match, Matcher
-from service.sync.identity.subject_policy import Moved, Owner, People, SubjectJudgement, judge, subject_there
+from service.sync.identity.subject_policy import (
+    About,
+    Moved,
+    Owner,
+    People,
+    SubjectJudgement,
+    judge,
+    subject_there,
+)
 
 
 class Later(StrEnum):
@@ -26,10 +34,15 @@ class Later(StrEnum):
 
 @dataclass(frozen=True)
 class Copy:
-    """A resource as it came. owner: the patient of the record whose copy it is; last_seen: the one before."""
+    """A resource as it came.
+
+    owner: the patient of the record, record_id, whose copy it is. last_seen: the one before.
+    """
 
     body: Tree
+    _: KW_ONLY
     owner: str | None = None
+    record_id: str | None = None
     last_seen: Tree | None = None
 
 
@@ -43,7 +56,7 @@ class Subjects:
         self, copies: Mapping[str, Copy], asked: Collection[str] = ()
     ) -> dict[str, SubjectJudgement | Later]:
         """Say of each resource, by a key of the caller's, whom it is about. asked: as in subject_policy."""
-        judgements: dict[str, SubjectJudgement | Later] = dict(self._judge(copies, asked))
+        judgements = self._judge(copies, asked)
         moved = {key: one for key, one in judgements.items() if isinstance(one, Moved)}
         if not moved:
             return judgements
@@ -56,7 +69,9 @@ class Subjects:
             judgements[key] = judgement if settled else Later.NOT_VERIFIED
         return judgements
 
-    def _judge(self, copies: Mapping[str, Copy], asked: Collection[str]) -> dict[str, SubjectJudgement]:
+    def _judge(
+        self, copies: Mapping[str, Copy], asked: Collection[str]
+    ) -> dict[str, SubjectJudgement | Later]:
         base_url = self._matcher.base_url
         with self._matcher.database.read() as session:
             people = _people(
@@ -66,10 +81,60 @@ class Subjects:
                 copies.values(),
                 self._matcher.rules.same_systems,
             )
+            judgements = {
+                key: judge(copy.body, base_url, people, _owner(copy, base_url), asked)
+                for key, copy in copies.items()
+            }
+            left = _left_behind(session, self._matcher.connection_id, base_url, copies, judgements)
         return {
-            key: judge(copy.body, base_url, people, _owner(copy, base_url), asked)
-            for key, copy in copies.items()
+            **judgements,
+            **{
+                key: Later.NOT_VERIFIED if there is None else Moved(there, people.there.get(there))
+                for key, there in left.items()
+            },
         }
+
+
+def _left_behind(
+    session: Session,
+    connection_id: str,
+    base_url: str,
+    copies: Mapping[str, Copy],
+    judgements: Mapping[str, SubjectJudgement],
+) -> dict[str, str | None]:
+    """Return the copies, with the Patient whose each is, that stayed when their patient's match changed.
+
+    What was written there is that Patient's, whoever ours is taken for by now; what was written
+    here follows its patient. None: nobody knows who ours is there.
+    """
+    subjects = {
+        key: (copy, subject_there(copy.body, base_url).server_id)
+        for key, copy in copies.items()
+        if copy.record_id is not None and isinstance(judgements[key], About)
+    }
+    theirs = match_rows.ids_there(
+        session, connection_id, {str(copy.owner) for copy, _ in subjects.values() if copy.owner}
+    )
+    elsewhere = {
+        key: (str(copy.record_id), there)
+        for key, (copy, there) in subjects.items()
+        if there is not None and there not in theirs.get(str(copy.owner), set())
+    }
+    pulled = _pulled(session, {record_id for record_id, _ in elsewhere.values()})
+    return {
+        key: there if str(copies[key].owner) in theirs else None
+        for key, (record_id, there) in elsewhere.items()
+        if record_id in pulled
+    }
+
+
+def _pulled(session: Session, record_ids: Collection[str]) -> set[str]:
+    """Return which records came to be by reading a server."""
+    pulled: set[str] = set()
+    for chunk in chunks(sorted(record_ids)):
+        first = (Version.version == 1, Version.action == "pull", Version.record_id.in_(chunk))
+        pulled.update(session.scalars(select(Version.record_id).where(*first)))
+    return pulled
 
 
 def _is_settled(matches: dict[str, Match] | Failure, patient_id: str) -> bool:

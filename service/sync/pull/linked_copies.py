@@ -33,7 +33,8 @@ def copy_of(body: Tree, held: Held | None) -> Copy:
     """Return a resource as it came, beside what is known of it."""
     if held is None:
         return Copy(body)
-    return Copy(body, held.patient_id, held.known.tree if held.known.body is not None else None)
+    last_seen = held.known.tree if held.known.body is not None else None
+    return Copy(body, owner=held.patient_id, record_id=held.record_id, last_seen=last_seen)
 
 
 def read_held(

@@ -131,6 +131,15 @@ class ServerLookup:
             return None if refusal is None else after_failure(job, _LAST_WORD, refusal)
         return self.take_in(job, outcome.body)
 
+    def left_behind(self, job: Job) -> PushResult | None:
+        """Return what becomes of a record whose copy, as it was last seen, is somebody else's; else None."""
+        if job.is_create or job.known.body is None or job.known.is_taken_back:
+            return None
+        subject = self._subject(job, job.known.tree)
+        if subject is Later.NOT_VERIFIED:
+            return _unverified(job)
+        return self.take_in(job, job.known.tree) if isinstance(subject, Moved) else None
+
     def failed(self, jobs: Iterable[Job], method: Method, outcome: Outcome) -> list[PushResult]:
         """Return the results on records whose common request failed."""
         results = []
@@ -181,7 +190,8 @@ class ServerLookup:
         # A copy that is to be taken back was last seen as another patient's.
         is_seen = job.known.body is not None and not job.known.is_taken_back
         last_seen = job.known.tree if is_seen else None
-        return self._subjects.judge({job.record_id: Copy(body, job.patient_id, last_seen)})[job.record_id]
+        copy = Copy(body, owner=job.patient_id, record_id=job.record_id, last_seen=last_seen)
+        return self._subjects.judge({job.record_id: copy})[job.record_id]
 
 
 def _unverified(job: Job) -> PushResult:

@@ -95,6 +95,7 @@ class Push:
         if people is None:
             return set()
         jobs = selection.of_matched_patients(jobs, people)
+        jobs = selection.not_left_behind(jobs, people)
         names = selection.names(jobs, people, registered)
         jobs = selection.of_matched_names(jobs, names)
         addresses = selection.addresses(jobs, people, names)

@@ -12,6 +12,7 @@ from service.sync.identity.links import Job
 from service.sync.identity.matching import Match
 from service.sync.identity.reference_matching import FOUND_BY_IDENTIFIER
 from service.sync.identity.references import Logical, ReferencesThere, Wanted, named, wanted
+from service.sync.identity.subject_policy import subject_there
 from service.sync.policy import Method, Next, Step
 from service.sync.push.lookup import ServerLookup
 from service.sync.push.results import PushResult, Requeue, ResultWriter, after_failure
@@ -125,6 +126,22 @@ class Selection:
             believed={one for one, match in names.items() if match.is_believed},
             believed_people={patient_id for patient_id, match in people.items() if match.is_believed},
         )
+
+    def not_left_behind(self, jobs: list[Job], people: Mapping[str, Match]) -> list[Job]:
+        """Leave out what was written there and stayed somebody else's when the patient's match changed."""
+        base_url = self._context.base_url
+        results, ours = [], []
+        for job in jobs:
+            known = job.known.tree if job.known.body is not None else {}
+            there = subject_there(known, base_url).server_id
+            is_elsewhere = there not in (None, people.get(str(job.patient_id), _NOBODY).server_id)
+            result = self._lookup.left_behind(job) if is_elsewhere else None
+            if result is None:
+                ours.append(job)
+            else:
+                results.append(result)
+        self._writer.write(results)
+        return ours
 
     def certain(self, jobs: list[Job]) -> list[Job]:
         """Find out first what became of what was sent without an answer; return what is to be sent."""
