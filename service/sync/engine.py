@@ -160,10 +160,16 @@ class Sync:
         self, record_id: str, connection: str, decision: MovedDecision, actor: str = "operator"
     ) -> None:
         """Decide about a copy that moved: write it back, let it go, or hand it over to whose it is there."""
+        with self._database.read() as session:
+            one = connections.named(session, connection)
+            parties = moved_decision.parties(session, record_id, one.id)
+        if decision is MovedDecision.HAND_OVER:
+            # Nobody's words become another's by a match that has had its time.
+            self._matcher(one).patients(parties)
         with self._database.begin() as session:
-            connection_id = connections.named(session, connection).id
+            since = self._clock() - self._match_rules.patients_for
             moved_decision.decide_moved(
-                session, self._chart, self._clock, record_id, connection_id, decision, actor
+                session, self._chart, self._clock, record_id, one.id, decision, actor, believed_since=since
             )
 
     def matches(self, patient_id: str) -> list[PatientMatch]:
@@ -177,17 +183,7 @@ class Sync:
         """Match a patient to the Patient whom a person names. Raises InvalidContent."""
         with self._database.read() as session:
             one = connections.named(session, connection)
-        matcher = Matcher(
-            database=self._database,
-            connection_id=one.id,
-            base_url=one.base_url,
-            client=self._client_for(one),
-            takes_bundles=False,
-            rules=self._match_rules,
-            clock=self._clock,
-            rng=self._rng,
-        )
-        matcher.accept(patient_id, server_id, actor)
+        self._matcher(one).accept(patient_id, server_id, actor)
 
     def add_connection(self, name: str, base_url: str, token_file: str | None = None) -> Connection:
         """Declare a FHIR server and put all records in its outbox."""
@@ -234,6 +230,18 @@ class Sync:
             transaction=able.has_transaction,
             batch=able.has_batch,
             writable=writable,
+        )
+
+    def _matcher(self, connection: Connection) -> Matcher:
+        return Matcher(
+            database=self._database,
+            connection_id=connection.id,
+            base_url=connection.base_url,
+            client=self._client_for(connection),
+            takes_bundles=False,
+            rules=self._match_rules,
+            clock=self._clock,
+            rng=self._rng,
         )
 
     def _all(self, name: str | None, directions: tuple[Direction, ...]) -> Report:

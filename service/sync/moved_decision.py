@@ -41,13 +41,19 @@ def decide_moved(
     connection_id: str,
     decision: MovedDecision,
     actor: str,
+    *,
+    believed_since: datetime,
 ) -> None:
-    """Decide about a copy that is another patient's there by now. Raises NotFound, InvalidContent."""
+    """Decide about a copy that is another patient's there by now.
+
+    believed_since: older matches give nobody a record. Raises NotFound, InvalidContent, Conflict.
+    """
     copy = session.get(MovedCopy, (record_id, connection_id), with_for_update=True)
     if copy is None:
         raise NotFound("There is no copy of this record that moved there")
     ours = local_record(session, record_id)
     if decision is MovedDecision.HAND_OVER:
+        _require_verified(session, copy, believed_since)
         _hand_over(session, chart, copy, ours, actor, clock())
     elif decision is MovedDecision.WRITE_BACK:
         copy.decision = decision
@@ -66,6 +72,23 @@ def decide_moved(
     if conflict is not None:
         close(conflict, str(Side.HERE), actor, clock())
     session.flush()
+
+
+def parties(session: Session, record_id: str, connection_id: str) -> set[str]:
+    """Return the patients here between whom a copy stands: whose record it is, and whose copy."""
+    copy = session.get(MovedCopy, (record_id, connection_id))
+    if copy is None:
+        return set()
+    owner = local_record(session, record_id).patient_id
+    return {one for one in (owner, _patient_there(session, copy)) if one is not None}
+
+
+def _require_verified(session: Session, copy: MovedCopy, since: datetime) -> None:
+    """Raise Conflict where the one whose copy it is there was not looked at just now."""
+    patient_id = _patient_there(session, copy)
+    match = session.get(PatientLink, (patient_id, copy.connection_id)) if patient_id else None
+    if match is not None and match.checked_at <= since:
+        raise Conflict("The server did not show just now whose it is there; try again later")
 
 
 def _let_go(ours: LocalRecord) -> dict[str, object]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import requests
+from flask import Response
 
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import names_of
@@ -15,6 +16,7 @@ from service.sync.moved_decision import MovedDecision
 from tests.clock import Clock
 from tests.service.sync.conftest import EHR
 from tests.service.sync.office import Office
+from tests.service.sync.patients_there import PatientsThere
 from tests.service.sync.two_charts import (
     ANNS_WORDS,
     BIRTHS,
@@ -266,3 +268,24 @@ def test_it_is_not_handed_over_to_its_own_patient(office: Office, ehr: EHR) -> N
     office.sync.match_patient(charts.ann, charts.bob_there, "ehr")
     with pytest.raises(Conflict, match="let a sync run take it in"):
         decide(charts, goal, HAND_OVER)
+
+
+@pytest.mark.parametrize("how", ["called otherwise", "not in use", "not shown"])
+def test_nothing_is_handed_over_to_whom_a_match_of_long_ago_gives(
+    charts: Charts, ehr: EHR, there: PatientsThere, how: str
+) -> None:
+    office = charts.office
+    goal = set_aside(charts, born_there=False)
+    office.clock.advance(seconds=5 * 86_400)
+    if how == "called otherwise":
+        there.call(charts.bob_there, (office.patient_system, "somebody else"))
+    elif how == "not in use":
+        there.change(charts.bob_there, active=False)
+    else:
+        path = f"/fhir/Patient/{charts.bob_there}"
+        ehr.before = lambda request: Response(status=503) if request.path == path else None
+    before = set(charts.office_records())
+    with pytest.raises((Conflict, InvalidContent)):
+        decide(charts, goal, HAND_OVER)
+    assert set(charts.office_records()) == before
+    assert charts.moved().record_id == goal
