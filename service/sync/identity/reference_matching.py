@@ -19,13 +19,15 @@ from service.sync import policy
 from service.sync.identity.identifiers import carried, chunked, spellings, token
 from service.sync.identity.match_rows import NEVER
 from service.sync.identity.matching import Match, MatchRules
-from service.sync.identity.references import OWNER_ELEMENT, Logical, Wanted
+from service.sync.identity.reference_targets import OWNER_ELEMENT
+from service.sync.identity.references import Logical, Wanted
 from service.sync.identity.subject_policy import About
 from service.sync.identity.subjects import Copy, Subjects
 from service.sync.policy import Method, Next
 from service.sync.states import Reason
 
-#: What is to be found there by identifier before a record that names it so is sent.
+#: What is to be found there by identifier before a record that names it so is sent. What else is
+#: looked for (reference_targets.py) and not found, or found to be somebody else's, travels by name.
 FOUND_BY_IDENTIFIER = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Condition"})
 
 
@@ -123,9 +125,13 @@ class ReferenceMatcher:
         return result
 
     def _carriers(self, resources: Iterable[Tree], name: Logical) -> list[Tree]:
-        _, system, value = name
+        resource_type, system, value = name
+        # A search can show more than it was asked for, as what was included.
         return [
-            one for one in resources if carried(names_of(one), [(system, value)], self.rules.same_systems)
+            one
+            for one in resources
+            if one["resourceType"] == resource_type
+            and carried(names_of(one), [(system, value)], self.rules.same_systems)
         ]
 
     def _owners(
