@@ -67,7 +67,7 @@ class ReferenceMatcher:
                 if one[1] in hits:
                     matches[one] = _only(one, hits[one[1]], owners)
                 else:
-                    waiting[one] = _unasked(one[1], found[one[1]])
+                    waiting[one] = self._unasked(one[1], found[one[1]])
         self._keep(matches, now)
         return known | matches | waiting
 
@@ -145,6 +145,10 @@ class ReferenceMatcher:
         judgements = self.subjects.judge(copies, list(patients.values()))
         return {key: one.patient_id for key, one in judgements.items() if isinstance(one, About)}
 
+    def _unasked(self, name: Logical, failure: Any) -> Match:
+        reason = self.next_step(Method.SEARCH, failure).reason or Reason.REFUSED
+        return Match(reason=reason, waits=True, sought=(name,))
+
     def _keep(self, matches: Mapping[Wanted, Match], now: datetime) -> None:
         if not matches:
             return
@@ -168,11 +172,6 @@ class ReferenceMatcher:
         ]
         with self.database.begin() as session:
             upsert(session, ReferenceLink, key, rows)
-
-
-def _unasked(name: Logical, failure: Any) -> Match:
-    reason = policy.next_step(Method.SEARCH, failure).reason or Reason.REFUSED
-    return Match(reason=reason, waits=True, sought=(name,))
 
 
 def _only(one: Wanted, hits: list[Tree], owners: Mapping[str, str] | None) -> Match:

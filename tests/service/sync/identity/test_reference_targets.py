@@ -1,4 +1,4 @@
-"""What a record names by identifier gets an address there only if it is nobody's, or the record's patient's."""
+"""What a record names by identifier gets an address if it is nobody's, or the record's patient's."""
 
 from typing import Any
 
