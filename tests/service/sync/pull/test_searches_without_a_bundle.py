@@ -1,5 +1,7 @@
 """Searches and histories that a server answers with success and no Bundle: that search's matter alone."""
 
+from collections.abc import Mapping
+
 import pytest
 from flask import Request, Response
 
@@ -165,12 +167,19 @@ def test_where_many_patients_are_not_answered_of_at_once_they_are_named(office: 
     office.sync.run()
     office.clock.advance(seconds=600)
     goal = office.goal_there(there[7])["id"]
-    ehr.before = lambda request: (
-        outcome(200) if request.path == "/fhir/Goal" and "patient" not in request.args else None
-    )
+    searches: list[Mapping[str, str]] = []
+
+    def named_only(request: Request) -> Response | None:
+        if request.path != "/fhir/Goal":
+            return None
+        searches.append(request.args)
+        return None if "patient" in request.args else outcome(200)
+
+    ehr.before = named_only
     report = office.sync.run()
     assert (report.problem, report.problems) == (None, [])
     assert office.linked() == {goal}
+    assert all("_lastUpdated" in one for one in searches)
 
 
 @pytest.mark.parametrize("path", ["/Goal", "/Goal/_history", "/Patient"])
@@ -181,8 +190,8 @@ def test_where_the_address_is_no_fhir_at_all_the_connection_pauses(
     office.sync.run()
     office.clock.advance(seconds=600)
     office.goal(patient=office.patient()[0])
-    page = NO_BUNDLE["a page for people"]
-    ehr.before = lambda request: page if request.path in (f"/fhir{path}", "/fhir/metadata") else None
+    here, there = (only_at(one, NO_BUNDLE["a page for people"]) for one in (path, "/metadata"))
+    ehr.before = lambda request: here(request) or there(request)
     assert office.sync.run().problem == "not-fhir"
 
 
