@@ -76,7 +76,7 @@ def test_what_an_activity_names_is_the_patients_own_or_travels_by_name(
     thing(office, resource_type, bob_there, "theirs")
     ours = thing(office, resource_type, office.patient_there, "both")
     names = [naming(resource_type, one) for one in ("both", "theirs", "nowhere")]
-    activity = office.activity(**{element: names})
+    activity = office.activity(office.patient_id, **{element: names})
     office.sync.push()
     assert standing(office, activity) == "synced"
     there = office.there("ServiceRequest", activity)[element]

@@ -145,8 +145,7 @@ def test_a_search_for_what_is_named_without_a_bundle_keeps_back_who_names_it(
     practitioner(office)
     condition(office, of(office.patient_there))
     plain, pained = office.goal(), office.goal(**back_pain())
-    kind = {"addresses": [named("Observation", PROBLEMS, "back")]}
-    observed = office.goal(**kind)
+    observed = office.goal(addresses=[named("Observation", PROBLEMS, "back")])
     ehr.before = lambda request: answer if request.path in ("/fhir/Condition", "/fhir/Observation") else None
     report = office.sync.run()
     assert report.problem is None
