@@ -155,14 +155,13 @@ class FHIRClient:
         until = self._monotonic() + self._listing_seconds
         restarts = 0
         seen: set[str] = set()
-        outcome = self._first_page(resource_type, params)
+        page = self._first_page(resource_type, params)
         while True:
-            if isinstance(outcome, Refused) and outcome.status == 410 and seen and restarts < MAX_RESTARTS:
+            if isinstance(page, Refused) and page.status == 410 and seen and restarts < MAX_RESTARTS:
                 restarts += 1
                 seen.clear()
-                outcome = self._first_page(resource_type, params)
+                page = self._first_page(resource_type, params)
                 continue
-            page = page_of(outcome)
             yield page
             if not isinstance(page, Found) or page.next_url is None:
                 return
@@ -174,19 +173,20 @@ class FHIRClient:
                 yield Unknown(Cause.ENDLESS_PAGES, "the pages of a search do not come to an end")
                 return
             seen.add(path)
-            outcome = self._exchange("GET", path, headers=_UNCACHED)
+            page = page_of(self._exchange("GET", path, headers=_UNCACHED))
 
-    def _first_page(self, resource_type: str, params: Mapping[str, str]) -> Outcome:
+    def _first_page(self, resource_type: str, params: Mapping[str, str]) -> Found | Failure:
         path = f"/{resource_type}"
         bare = {name: value for name, value in params.items() if name != "_count"}
         takes_count = self._takes_count.get(resource_type)
         counted = bare if takes_count is False else {**bare, "_count": PAGE_SIZE}
-        outcome = self._exchange("GET", path, headers=_UNCACHED, params=counted)
-        if takes_count is None and isinstance(outcome, Refused) and outcome.status in (400, 422):
-            outcome, takes_count = self._exchange("GET", path, headers=_UNCACHED, params=bare), False
-        if isinstance(outcome, Answered):
+        page = page_of(self._exchange("GET", path, headers=_UNCACHED, params=counted))
+        if takes_count is None and isinstance(page, Refused) and _may_be_for_count(page):
+            page = page_of(self._exchange("GET", path, headers=_UNCACHED, params=bare))
+            takes_count = False
+        if isinstance(page, Found):
             self._takes_count[resource_type] = takes_count is not False
-        return outcome
+        return page
 
     def _exchange(
         self,
@@ -215,6 +215,10 @@ class FHIRClient:
         if problem is not None and (tree is None or address_in(reply.headers.get("Location")) is None):
             return problem
         return answered(reply.status, reply.headers, body)
+
+
+def _may_be_for_count(refusal: Refused) -> bool:
+    return refusal.status in (400, 422) or refusal.status < 300
 
 
 _UNCACHED = {"Cache-Control": "no-cache"}

@@ -11,20 +11,25 @@ from service.fhir_client.outcomes import (
     Failure,
     Found,
     Outcome,
+    Refused,
     Unknown,
     address_in,
     instant_in,
     is_addressed,
+    names_error,
 )
 
 
 def page_of(outcome: Outcome) -> Found | Failure:
-    """Read the answer to a search."""
+    """Read the answer to a search. An outcome that names an error refuses it, whatever the status."""
     if not isinstance(outcome, Answered):
         return outcome
     bundle = outcome.body
+    if names_error(bundle):
+        return Refused(outcome.status, outcome=bundle)
     if bundle is None or bundle.get("resourceType") != "Bundle":
-        return Unknown(Cause.NOT_FHIR, "a search was answered with something else than a Bundle")
+        # Nor is nothing taken for a Bundle without entries: nobody said that there are none.
+        return Unknown(Cause.OTHER_RESOURCE, "a search was answered with something else than a Bundle")
     entries = _entries(bundle)
     return Found(
         [entry["resource"] for entry in entries if is_addressed(_member(entry, "resource"))],

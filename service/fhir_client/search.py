@@ -34,7 +34,7 @@ class Pieces:
         self._most = MOST_VALUES
         self._taken = False
         self._refused = 0
-        self._refusal: Refused | None = None
+        self._refusal: Failure | None = None
 
     def ask(self, values: Sequence[str], more: Mapping[str, str]) -> Iterator[tuple[Values, Found | Failure]]:
         """Yield each page with the values that it answers; a failure is the last that comes of its values."""
@@ -80,7 +80,7 @@ class Pieces:
     def _note(self, first: Found | Failure) -> None:
         if isinstance(first, Found):
             self._taken = True
-        elif isinstance(first, Refused) and _is_too_much(first):
+        elif _is_too_much(first):
             self._refused += 1
             if self._refused >= MOST_REFUSED and not self._taken:
                 self._refusal = first
@@ -105,4 +105,9 @@ def _is_broken(page: Found | Failure) -> bool:
 
 def _is_too_much(page: Found | Failure) -> bool:
     """Tell whether less may be answered; a 404 of whoever speaks HTTP says nothing of a search."""
-    return isinstance(page, Refused) and page.status in _TOO_MUCH and (page.status != 404 or page.is_fhir)
+    if isinstance(page, Unknown):
+        return page.cause is Cause.OTHER_RESOURCE
+    if not isinstance(page, Refused) or (page.status == 404 and not page.is_fhir):
+        return False
+    # Below 300 it is an outcome that refuses, and by which of its codes is anybody's guess.
+    return page.status in _TOO_MUCH or page.status < 300

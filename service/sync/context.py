@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from service.sync.identity.reference_matching import ReferenceMatcher
 from service.sync.identity.subjects import Subjects
 from service.sync.incoming import Incoming
 from service.sync.lease_holder import LeaseHolder
-from service.sync.policy import Method, Next, next_step
+from service.sync.policy import Method, Next, at_fhir, next_step
 from service.sync.report import Report
 from service.sync.server.capabilities import Capabilities
 from service.sync.server.permission import Permission
@@ -52,7 +52,7 @@ class RunContext:
         """Say what follows; what only may concern the whole connection is settled by asking who answers."""
         following = next_step(method, outcome, attempts)
         if following.unless_fhir and self.client.is_fhir():
-            return replace(following, pause=False)
+            return at_fhir(method, following)
         return following
 
     def matcher(self) -> Matcher:

@@ -1,7 +1,7 @@
 """What follows from what came of a request: pure policy, one table of method and outcome."""
 
 import random
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from enum import StrEnum, auto
 
@@ -85,6 +85,8 @@ _CAUSES = {
 }
 #: An address that answers with something else than FHIR does so for every record.
 _CAUSES_EVERYWHERE = {Cause.TOO_LARGE, Cause.NOT_FHIR}
+#: What only asks, and may be answered by something that stands before one path of a FHIR server.
+_QUESTIONS = {Method.READ, Method.SEARCH}
 
 _REJECTIONS = {
     403: Reason.FORBIDDEN,
@@ -103,11 +105,29 @@ def next_step(method: Method, outcome: Outcome, attempts: int = 0) -> Next:
     if isinstance(outcome, NotSent):
         return Next(Step.RETRY, reason=_CAUSES[outcome.cause], pause=True)
     if isinstance(outcome, Unknown):
-        step = Step.LOOK_UP if method in _WRITES else Step.RETRY
-        return Next(step, reason=_CAUSES[outcome.cause], pause=outcome.cause in _CAUSES_EVERYWHERE)
+        return _after_no_answer(method, outcome.cause)
     if method is Method.CREATE and outcome.status == 409 and attempts < MAX_AGAIN:
         return Next(Step.RETRY_NOW, reason=Reason.BUSY)
     return _of_the_connection(method, outcome.status, attempts) or _AFTER_REFUSAL[method](outcome)
+
+
+def at_fhir(method: Method, following: Next) -> Next:
+    """Return what follows where a FHIR server speaks at the base URL: no matter of the connection's."""
+    reason = Reason.LOOKUP_REFUSED if method is Method.SEARCH else following.reason
+    return replace(following, pause=False, reason=reason)
+
+
+def _after_no_answer(method: Method, cause: Cause) -> Next:
+    if method is Method.SEARCH and cause is Cause.OTHER_RESOURCE:
+        return Next(Step.RETRY, reason=Reason.LOOKUP_REFUSED)
+    step = Step.LOOK_UP if method in _WRITES else Step.RETRY
+    is_everywhere = cause in _CAUSES_EVERYWHERE
+    return Next(
+        step,
+        reason=_CAUSES[cause],
+        pause=is_everywhere,
+        unless_fhir=is_everywhere and method in _QUESTIONS,
+    )
 
 
 def _of_the_connection(method: Method, status: int, attempts: int) -> Next | None:

@@ -10,7 +10,7 @@ from service.sync import policy
 from service.sync.identity.identifiers import SameSystems, carried, chunked, spellings, token
 from service.sync.identity.match_policy import NotShown, PatientThere, Sight, patient_there, sight_of
 from service.sync.identity.subject_policy import subject_there
-from service.sync.policy import Method
+from service.sync.policy import Method, Next
 from service.sync.states import Reason
 
 #: After so many that got no answer, or were told to wait, one after the other, no more are asked for.
@@ -71,7 +71,7 @@ class PatientLookup:
             for chunk in chunked(ids):
                 result = self._client.search_any(resource_type, "_id", chunk)
                 if not isinstance(result, Found):
-                    _require_connection(result)
+                    self._require_connection(result)
                     return False if _is_final(result) else None
                 about = {
                     one["id"]
@@ -114,7 +114,7 @@ class PatientLookup:
         result = self._client.search_any("Patient", "identifier", tokens)
         self._note(result)
         if not isinstance(result, Found):
-            return _not_found(result)
+            return self._not_found(result)
         if result.unreadable:
             # It may be one of them; who is not seen here cannot be said to be absent, or the only one.
             return NotShown.NOT_SEARCHED
@@ -155,18 +155,31 @@ class PatientLookup:
         if isinstance(outcome, Found):
             self._unanswered = 0
             return
-        _require_connection(outcome)
+        self._require_connection(outcome)
         is_slow = isinstance(outcome, Unknown) and outcome.cause is Cause.TIMEOUT
         is_to_wait = isinstance(outcome, Refused) and outcome.status in (429, 503)
         self._unanswered = self._unanswered + 1 if is_slow or is_to_wait else 0
 
+    def _not_found(self, failure: Failure) -> NotShown:
+        """Say why a search for a Patient found nobody."""
+        if isinstance(failure, Refused) and failure.status == 403:
+            return NotShown.UNREADABLE
+        is_refused = self._next_step(Method.SEARCH, failure).reason is Reason.LOOKUP_REFUSED
+        return NotShown.NOT_SEARCHED if is_refused else NotShown.NO_ANSWER
 
-def _not_found(failure: Failure) -> NotShown:
-    """Say why a search for a Patient found nobody."""
-    if isinstance(failure, Refused) and failure.status == 403:
-        return NotShown.UNREADABLE
-    is_refused = policy.next_step(Method.SEARCH, failure).reason is Reason.LOOKUP_REFUSED
-    return NotShown.NOT_SEARCHED if is_refused else NotShown.NO_ANSWER
+    def _require_connection(self, outcome: Outcome) -> None:
+        """Raise ConnectionFailed for what says that nothing can be asked there at all."""
+        if isinstance(outcome, Answered):
+            return
+        if isinstance(outcome, Refused) and outcome.status != 401 and not _says_until_when(outcome):
+            return
+        if self._next_step(Method.READ, outcome).pause:
+            raise ConnectionFailed(outcome)
+
+    def _next_step(self, method: Method, outcome: Outcome) -> Next:
+        following = policy.next_step(method, outcome)
+        is_fhir = following.unless_fhir and self._client.is_fhir()
+        return policy.at_fhir(method, following) if is_fhir else following
 
 
 def _is_final(failure: Failure) -> bool:
@@ -177,13 +190,3 @@ def _is_final(failure: Failure) -> bool:
 def _says_until_when(refusal: Refused) -> bool:
     """Tell whether a server says how long it wants to be left alone, which is of all that is asked there."""
     return refusal.status in (429, 503) and refusal.retry_after is not None
-
-
-def _require_connection(outcome: Outcome) -> None:
-    """Raise ConnectionFailed for what says that nothing can be asked there at all."""
-    if isinstance(outcome, Answered):
-        return
-    if isinstance(outcome, Refused) and outcome.status != 401 and not _says_until_when(outcome):
-        return
-    if policy.next_step(Method.READ, outcome).pause:
-        raise ConnectionFailed(outcome)

@@ -19,13 +19,15 @@ from service.sync import policy
 from service.sync.identity.identifiers import carried, chunked, spellings, token
 from service.sync.identity.match_rows import NEVER
 from service.sync.identity.matching import Match, MatchRules
-from service.sync.identity.references import OWNER_ELEMENT, Logical, Wanted
+from service.sync.identity.reference_targets import OWNER_ELEMENT
+from service.sync.identity.references import Logical, Wanted
 from service.sync.identity.subject_policy import About
 from service.sync.identity.subjects import Copy, Subjects
 from service.sync.policy import Method, Next
 from service.sync.states import Reason
 
-#: What is to be found there by identifier before a record that names it so is sent.
+#: What is to be found there by identifier before a record that names it so is sent. What else is
+#: looked for (reference_targets.py) and not found, or found to be somebody else's, travels by name.
 FOUND_BY_IDENTIFIER = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Condition"})
 
 
@@ -65,7 +67,7 @@ class ReferenceMatcher:
                 if one[1] in hits:
                     matches[one] = _only(one, hits[one[1]], owners)
                 else:
-                    waiting[one] = _unasked(one[1], found[one[1]])
+                    waiting[one] = self._unasked(one[1], found[one[1]])
         self._keep(matches, now)
         return known | matches | waiting
 
@@ -123,9 +125,13 @@ class ReferenceMatcher:
         return result
 
     def _carriers(self, resources: Iterable[Tree], name: Logical) -> list[Tree]:
-        _, system, value = name
+        resource_type, system, value = name
+        # A search can show more than it was asked for, as what was included.
         return [
-            one for one in resources if carried(names_of(one), [(system, value)], self.rules.same_systems)
+            one
+            for one in resources
+            if one["resourceType"] == resource_type
+            and carried(names_of(one), [(system, value)], self.rules.same_systems)
         ]
 
     def _owners(
@@ -138,6 +144,10 @@ class ReferenceMatcher:
         copies = {hit["id"]: Copy({**hit, "subject": hit.get(element)}) for hit in hits}
         judgements = self.subjects.judge(copies, list(patients.values()))
         return {key: one.patient_id for key, one in judgements.items() if isinstance(one, About)}
+
+    def _unasked(self, name: Logical, failure: Any) -> Match:
+        reason = self.next_step(Method.SEARCH, failure).reason or Reason.REFUSED
+        return Match(reason=reason, waits=True, sought=(name,))
 
     def _keep(self, matches: Mapping[Wanted, Match], now: datetime) -> None:
         if not matches:
@@ -162,11 +172,6 @@ class ReferenceMatcher:
         ]
         with self.database.begin() as session:
             upsert(session, ReferenceLink, key, rows)
-
-
-def _unasked(name: Logical, failure: Any) -> Match:
-    reason = policy.next_step(Method.SEARCH, failure).reason or Reason.REFUSED
-    return Match(reason=reason, waits=True, sought=(name,))
 
 
 def _only(one: Wanted, hits: list[Tree], owners: Mapping[str, str] | None) -> Match:

@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field
 
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import address_in, references, rewritten, subject_of
+from service.sync.identity.reference_targets import OWNER_ELEMENT, is_looked_for
 
 #: Of ``meta``, what a server says about its own copy.
 _SERVERS_OWN = frozenset({"versionId", "lastUpdated", "source"})
@@ -17,9 +18,6 @@ _SERVERS_OWN = frozenset({"versionId", "lastUpdated", "source"})
 Logical = tuple[str, str, str]
 #: Our id of the patient whose it has to be, empty for what is nobody's; and what is named.
 Wanted = tuple[str, Logical]
-
-#: Types that are one patient's, and the element that says whose.
-OWNER_ELEMENT = {"Condition": "subject", "RelatedPerson": "patient"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,11 @@ class ReferencesHere:
 def wanted(patient_id: str, name: Logical) -> Wanted:
     """Return what is wanted where a record of a patient names something."""
     return (patient_id if name[0] in OWNER_ELEMENT else "", name)
+
+
+def all_wanted(patient_id: str, tree: Tree) -> set[Wanted]:
+    """Return what a record of a patient names by identifier and can be given an address for."""
+    return {wanted(patient_id, name) for name in named(tree) if is_looked_for(name[0])}
 
 
 def to_there(tree: Tree, addresses: ReferencesThere, server_id: str | None) -> Tree:

@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from fhir_mappings.exact_json import Tree
-from service.fhir_client.outcomes import Failure, Found, Refused
+from service.fhir_client.outcomes import Failure, Found
 from service.record_types import SYNCED
 from service.sync.context import RunContext
 from service.sync.identity import match_rows
@@ -90,7 +90,8 @@ class Pull:
         """Read one type, and move its watermark; tell whether new patients count as read."""
         able = self._context.capabilities.of(resource_type)
         before = frozenset(self._unread)
-        if since is None or not able.tells_updates:
+        tells_updates = able.tells_updates
+        if since is None or not tells_updates:
             # Nothing says where to begin, so everybody is read as a whole.
             started, failure = self._snapshot(resource_type, list(self._patients))
         else:
@@ -100,8 +101,12 @@ class Pull:
                 is_history_known, failure = self._history(resource_type, since)
             if failure is None:
                 started, failure = self._changes(resource_type, since, is_history_known)
+                if failure is not None and self._is_refused(failure):
+                    # Offered and refused. The mark stays, in case the server takes it another time.
+                    tells_updates = False
+                    started, failure = self._snapshot(resource_type, list(self._patients))
         if failure is None:
-            if able.tells_updates:
+            if tells_updates:
                 self._marks.move([resource_type], started)
             return True
         is_lasting = self._is_of_the_search(failure)
@@ -140,7 +145,8 @@ class Pull:
             started, failure = self._read(
                 resource_type, self._context.client.pages(resource_type, more), set()
             )
-            if failure is None or not _wants_patient(failure):
+            # Many servers want the patients named.
+            if failure is None or not self._is_refused(failure):
                 return started, failure
         if not is_history_known:
             # Asked for by name, what left our patients is not shown.
@@ -252,7 +258,6 @@ class Pull:
     def _is_of_the_search(self, failure: Failure) -> bool:
         return self._context.next_step(Method.SEARCH, failure).reason in _OF_THE_SEARCH
 
-
-def _wants_patient(refusal: Failure) -> bool:
-    """Tell whether a search over all patients was refused as such; many servers want them named."""
-    return isinstance(refusal, Refused) and refusal.status in (400, 403, 404, 422)
+    def _is_refused(self, failure: Failure) -> bool:
+        """Tell whether a search was refused as such; another one may be answered."""
+        return self._context.next_step(Method.SEARCH, failure).reason is Reason.LOOKUP_REFUSED

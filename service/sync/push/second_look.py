@@ -2,7 +2,7 @@
 
 from service.sync.context import RunContext
 from service.sync.identity.links import Job
-from service.sync.identity.references import ReferencesThere, named, wanted
+from service.sync.identity.references import ReferencesThere, all_wanted
 from service.sync.push.results import PushResult, Requeue
 from service.sync.states import Reason, State
 
@@ -19,7 +19,7 @@ class SecondLook:
         job = result.job
         if result.reason is not Reason.REFUSED or job.record_id in self._given:
             return result
-        names = {wanted(job.patient_id or "", name) for name in named(job.tree)}
+        names = all_wanted(job.patient_id or "", job.tree)
         people = _people(job)
         if not names & addresses.believed and not people & addresses.believed_people:
             return result

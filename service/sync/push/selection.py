@@ -11,7 +11,7 @@ from service.sync.identity import links
 from service.sync.identity.links import Job
 from service.sync.identity.matching import Match
 from service.sync.identity.reference_matching import FOUND_BY_IDENTIFIER
-from service.sync.identity.references import Logical, ReferencesThere, Wanted, named, wanted
+from service.sync.identity.references import Logical, ReferencesThere, Wanted, all_wanted, named, wanted
 from service.sync.identity.subject_policy import subject_there
 from service.sync.policy import Method, Next, Step
 from service.sync.push.lookup import ServerLookup
@@ -192,7 +192,7 @@ def _unmatched(job: Job, match: Match, sought: Iterable[Logical]) -> PushResult:
 
 
 def _wanted(job: Job) -> set[Wanted]:
-    return {wanted(job.patient_id or "", name) for name in named(job.tree)}
+    return all_wanted(job.patient_id or "", job.tree)
 
 
 def _named_there(job: Job) -> set[Logical]:

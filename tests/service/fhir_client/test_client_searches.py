@@ -46,6 +46,40 @@ def test_a_search_follows_pages_and_shows_each_resource_once(client: FHIRClient)
 
 
 @responses.activate
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize("path", ["Goal", "Goal/_history"])
+def test_an_outcome_that_names_an_error_refuses_a_search_whatever_the_status(
+    client: FHIRClient, path: str, status: int
+) -> None:
+    responses.get(f"{BASE}/{path}", json=OUTCOME, status=status, **FHIR)
+    result = client.history("Goal", "2026-01-01") if "_history" in path else client.search("Goal", {})
+    assert result == Refused(status, outcome=OUTCOME)
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, None), (202, None), (204, None), (200, GOAL), (202, {"resourceType": "OperationOutcome"})],
+)
+def test_what_is_no_bundle_is_no_answer_to_a_search(
+    client: FHIRClient, body: dict[str, Any] | None, status: int
+) -> None:
+    responses.get(f"{BASE}/Goal", exact_json.dump(body) if body else "", status=status, **FHIR)
+    result = client.search("Goal", {})
+    assert isinstance(result, Unknown)
+    assert result.cause is Cause.OTHER_RESOURCE
+
+
+@responses.activate
+def test_an_answer_without_a_bundle_teaches_nothing_of_a_count(client: FHIRClient) -> None:
+    responses.get(f"{BASE}/Goal", "", status=204)
+    client.search("Goal", {})
+    responses.replace("GET", f"{BASE}/Goal", json=OUTCOME, status=400, **FHIR)
+    client.search("Goal", {})
+    assert ["_count" in str(call.request.url) for call in responses.calls] == [True, True, False]
+
+
+@responses.activate
 def test_an_empty_search_may_have_no_entry_and_no_total(client: FHIRClient) -> None:
     responses.get(f"{BASE}/Goal", json={"resourceType": "Bundle"})
     assert client.search("Goal", {}) == Found([])

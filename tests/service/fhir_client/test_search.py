@@ -55,6 +55,28 @@ def test_a_server_that_takes_fewer_is_asked_for_fewer(most: int, status: int) ->
     assert all(isinstance(page, Found) for page in found.values())
 
 
+NO_BUNDLE = [
+    Refused(200, outcome={"resourceType": "OperationOutcome"}),
+    Refused(202, outcome={"resourceType": "OperationOutcome"}),
+    Unknown(Cause.OTHER_RESOURCE, ""),
+]
+
+
+@pytest.mark.parametrize("answer", NO_BUNDLE)
+def test_a_value_that_brings_no_bundle_says_nothing_of_the_others(answer: Failure) -> None:
+    server = Server(lambda values: answer if "v30" in values else shown(values))
+    found = answers(server, VALUES)
+    assert found.pop("v30") == answer
+    assert all(isinstance(page, Found) for page in found.values())
+
+
+@pytest.mark.parametrize("answer", NO_BUNDLE)
+def test_where_no_value_brings_a_bundle_few_are_asked_for(answer: Failure) -> None:
+    server = Server(lambda values: answer)
+    assert all(page == answer for page in answers(server, VALUES).values())
+    assert sum(len(values) == 1 for values in server.asked) == MOST_REFUSED
+
+
 def test_how_many_it_takes_is_learned_once() -> None:
     server = Server(at_most(3))
     pieces = Pieces(server.pages, "identifier")

@@ -14,6 +14,7 @@ from service.sync.policy import (
     RETRY_AFTER_CAP_SECONDS,
     Method,
     Step,
+    at_fhir,
     backoff_seconds,
     next_step,
     retry_after_seconds,
@@ -45,6 +46,8 @@ OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "
         (SEARCH, Unknown(Cause.FOREIGN_LINK, ""), Step.RETRY, Reason.PAGES_BROKEN),
         (SEARCH, Unknown(Cause.ENDLESS_PAGES, ""), Step.RETRY, Reason.PAGES_BROKEN),
         (SEARCH, Unknown(Cause.UNREADABLE, ""), Step.RETRY, Reason.LOOKUP_REFUSED),
+        (SEARCH, Unknown(Cause.OTHER_RESOURCE, ""), Step.RETRY, Reason.LOOKUP_REFUSED),
+        (SEARCH, Refused(200, outcome=OUTCOME), Step.RETRY, Reason.LOOKUP_REFUSED),
         (READ, Unknown(Cause.OTHER_RESOURCE, ""), Step.RETRY, Reason.NOT_FHIR),
         (CAPABILITIES, Refused(404), Step.RETRY, Reason.NOT_FHIR),
         (CAPABILITIES, Refused(410, outcome=OUTCOME), Step.RETRY, Reason.NOT_FHIR),
@@ -191,6 +194,25 @@ def test_what_concerns_the_whole_server_pauses_the_run(outcome: Outcome, pause: 
 def test_what_may_concern_it_pauses_the_run_unless_fhir_is_spoken_there(method: Method, status: int) -> None:
     following = next_step(method, Refused(status))
     assert (following.pause, following.unless_fhir) == (True, True)
+
+
+@pytest.mark.parametrize("method", [READ, SEARCH])
+@pytest.mark.parametrize("cause", [Cause.NOT_FHIR, Cause.TOO_LARGE])
+def test_a_question_that_is_answered_with_no_fhir_pauses_the_run_unless_fhir_is_spoken_there(
+    method: Method, cause: Cause
+) -> None:
+    following = next_step(method, Unknown(cause, ""))
+    assert (following.pause, following.unless_fhir) == (True, True)
+    there = at_fhir(method, following)
+    assert (there.pause, there.reason) == (
+        False,
+        Reason.LOOKUP_REFUSED if method is SEARCH else Reason.NOT_FHIR,
+    )
+
+
+def test_what_tells_whether_fhir_is_spoken_is_asked_of_nothing_else() -> None:
+    following = next_step(CAPABILITIES, Unknown(Cause.NOT_FHIR, ""))
+    assert (following.pause, following.unless_fhir) == (True, False)
 
 
 def test_the_wait_doubles_up_to_a_cap_and_has_full_jitter() -> None:
