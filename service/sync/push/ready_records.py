@@ -1,4 +1,4 @@
-"""Which records can go now, and as what: those whose references all have an address there."""
+"""Which records can go now, and as what: those whose references can all be said there."""
 
 from collections.abc import Iterable, Mapping
 
@@ -35,6 +35,7 @@ class Readiness:
         self._lookup = lookup
         self._system = system
         self._logical: Mapping[Wanted, str] = addresses.logical
+        self._nameable = addresses.nameable
         self._bases = bases
         self.there = dict(addresses.there)
         #: Records that refer to what is not there yet.
@@ -47,11 +48,12 @@ class Readiness:
                 self.there[one.job.local] = f"{one.job.resource_type}/{one.seen.server_id}"
 
     def ready(self, jobs: list[Job]) -> list[Job]:
-        """Return the records whose references all have addresses; the others wait."""
+        """Return the records whose references all have addresses, or never will; the others wait."""
         results = []
         while True:
             coming = {job.local for job in jobs}
-            stuck = [job for job in jobs if job.references - self.there.keys() - coming]
+            sayable = self.there.keys() | self._nameable.keys() | coming
+            stuck = [job for job in jobs if job.references - sayable]
             if not stuck:
                 break
             results += [
@@ -71,7 +73,9 @@ class Readiness:
         """Draft records; together: in one transaction, where they can refer to each other."""
         coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
         there = self.there | (coming if together else {})
-        addresses = ReferencesThere(self._context.base_url, there=there, logical=self._logical)
+        addresses = ReferencesThere(
+            self._context.base_url, there=there, logical=self._logical, nameable=self._nameable
+        )
         return [self._draft(job, addresses) for job in jobs]
 
     def noted(self, drafted: list[Draft | PushResult], *, together: bool) -> list[Draft]:
