@@ -4,12 +4,13 @@ https://hl7.org/fhir/R4/bundle.html#references
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from fhir_mappings import exact_json
+from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.references import references, with_literals
+from fhir_mappings.references import Spot, references, with_literals
 
 #: Ids of what has none are made from what it says, so that the same again is the same record.
 _IDS = uuid.UUID("6e1f4f63-3d0b-4d0e-8d57-3c8ea3b4ba15")
@@ -20,8 +21,11 @@ def made_id(tree: Tree) -> str:
     return str(uuid.uuid5(_IDS, exact_json.dump(tree)))
 
 
-def resources(entries: list[Any]) -> Iterator[Tree | None]:
-    """Yield the resource of each entry, None where it has none."""
+def resources(entries: list[Any]) -> Iterator[Tree | Finding | None]:
+    """Yield the resource of each entry, None where it has none.
+
+    A fullUrl that two have names neither: what is wrong is yielded for both, and for who names it.
+    """
     by_url = {
         entry["fullUrl"]: entry["resource"]
         for entry in reversed(entries)
@@ -35,9 +39,21 @@ def resources(entries: list[Any]) -> Iterator[Tree | None]:
         if (url := _without_version(spot.literal or "")) in by_url
     }
     names = _Names({url: by_url[url] for url in named})
+    shared = {
+        full_url
+        for entry in entries
+        if isinstance(entry, dict)
+        and (full_url := _full_url(entry)) is not None
+        and _is_resource(entry)
+        and entry["resource"] != by_url[full_url]
+    }
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("resource"), dict):
             yield None
+        elif shared and _full_url(entry) in shared:
+            yield Finding("fullUrl", "is that of another entry too", "conflict")
+        elif shared and (spot := next(_named_of(entry["resource"], shared), None)):
+            yield Finding(spot.path, "is a fullUrl that two entries have", "conflict")
         else:
             yield names.applied(entry["resource"], entry.get("fullUrl"))
 
@@ -45,6 +61,15 @@ def resources(entries: list[Any]) -> Iterator[Tree | None]:
 def _is_resource(entry: dict[str, Any]) -> bool:
     resource = entry.get("resource")
     return isinstance(resource, dict) and isinstance(resource.get("resourceType"), str)
+
+
+def _full_url(entry: dict[str, Any]) -> str | None:
+    url = entry.get("fullUrl")
+    return url if isinstance(url, str) else None
+
+
+def _named_of(resource: Tree, urls: Collection[str]) -> Iterator[Spot]:
+    return (spot for spot in references(resource, "resource") if _without_version(spot.literal or "") in urls)
 
 
 def _without_version(reference: str) -> str:

@@ -126,10 +126,13 @@ def _entries(where: str, bundle: Tree) -> Iterator[Item]:
         return
     for index, resource in enumerate(bundle_entries.resources(entries)):
         path = f"Bundle.entry[{index}]"
-        if resource is not None:
-            yield Item(f"{where} {path}", resource)
+        if resource is None:
+            resource = Finding("resource", "is missing", "required")
+        if isinstance(resource, Finding):
+            located = Finding(f"{path}.{resource.path}", resource.problem, resource.code)
+            yield Item(f"{where} {path}", findings=[located])
         else:
-            yield Item(f"{where} {path}", findings=[Finding(f"{path}.resource", "is missing", "required")])
+            yield Item(f"{where} {path}", resource)
 
 
 def _refused(where: str, problem: str, code: str = "invalid") -> Item:

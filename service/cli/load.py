@@ -1,15 +1,18 @@
 """mainstay load: NDJSON into the store, in any order, and doubling nothing when done again."""
 
+import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import click
 
+from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding, InvalidResource, MappingError
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.references import references, with_literals
+from fhir_mappings.references import address_in, references, with_literals
 from fhir_mappings.resources import BY_RECORD_TYPE
 from service import schemas
 from service.chart import Chart
@@ -19,6 +22,7 @@ from service.cli.deferred_lines import Waiting
 from service.cli.exits import FOUND, end
 from service.cli.inputs import Item, items
 from service.cli.opened import ACTOR, opened
+from service.cli.said_names import SaidNames
 from service.cli.translate import FILE
 from service.cli.translation import findings_of, is_resource
 from service.errors import InvalidInput, NotFound, ServiceError
@@ -32,11 +36,11 @@ def load(files: tuple[str, ...]) -> None:
 
     FILE is JSON or NDJSON, records or FHIR, - is standard input. A patient is {"type": "Patient",
     "identifiers": [{"system": …, "value": …}]}. A record may come before what it refers to. One whose id is
-    here already is left as it is.
+    here already is left as it is. An id that two lines give to different persons or records names neither.
     """
     refusals = terminal.Refusals()
-    with opened() as components, tempfile.TemporaryFile() as spool:
-        loading = Loading(components.chart, Waiting(spool))
+    with opened() as components, tempfile.TemporaryFile() as spool, closing(SaidNames()) as names:
+        loading = Loading(components.chart, Waiting(spool), names)
         loading.take(terminal.progressing("Loading", items(files)), refusals)
         loading.give_up(refusals)
     counts = loading.counts
@@ -56,11 +60,11 @@ class Taken(NamedTuple):
 class Loading:
     """One run: takes lines in, sets aside those that wait for another one, and counts."""
 
-    def __init__(self, chart: Chart, waiting: Waiting) -> None:
+    def __init__(self, chart: Chart, waiting: Waiting, names: SaidNames) -> None:
         self.counts: Counter[str] = Counter()
         self._chart = chart
         self._waiting = waiting
-        self._patients: dict[str, str] = {}
+        self._names = names
 
     def take(self, given: Iterable[Item], refusals: terminal.Refusals) -> None:
         """Store what can be stored; what refers to something absent is stored once that is here."""
@@ -113,20 +117,57 @@ class Loading:
         if item.tree is None:
             raise InvalidInput(item.findings)
         if item.tree.get("type") == "Patient":
-            return self._register(item.tree)
-        tree = self._rewritten(_resource(item.tree))
-        return self._store(tree)
+            return self._patient(item.tree, item.where)
+        tree = _resource(item.tree)
+        self._require_one_meaning(tree, item.where)
+        taken = self._store(self._rewritten(tree))
+        if taken.outcome == "new":
+            self._note_patients(tree, item.where)
+        return taken
 
-    def _register(self, said: Tree) -> Taken:
-        pairs = [_pair(index, one) for index, one in enumerate(_identifiers(said))]
-        known = any(self._chart.find_patient(*pair) for pair in pairs)
-        patient = self._chart.register_patient(pairs, ACTOR, also=said.get("also") is True)
+    def _note_patients(self, tree: Tree, where: str) -> None:
+        """Note whom a record was stored with by their ids here; no later line can say that it was another."""
+        for spot in references(tree):
+            address = spot.address
+            if address is not None and address.resource_type == "Patient":
+                self._names.say_first(str(address), address.id, where)
+
+    def _patient(self, said: Tree, where: str) -> Taken:
+        """Register a patient, who may have another id here than where they were exported."""
+        name = f"Patient/{said['id']}" if isinstance(said.get("id"), str) else None
+        try:
+            pairs = [_pair(index, one) for index, one in enumerate(_identifiers(said))]
+            owners = {patient.id for pair in pairs if (patient := self._chart.find_patient(*pair))}
+            if name is not None and self._names.meaning(name) not in {None, *owners}:
+                # Who is not here yet is not the one whom an earlier line means.
+                self._names.say(name, "", where)
+            if name is not None:
+                self._require_undisputed(name, "Patient.id")
+            patient = self._chart.register_patient(pairs, ACTOR, also=said.get("also") is True)
+        except ServiceError:
+            if name is not None:
+                # Whom the line means nobody knows: nobody else can be meant either.
+                self._names.say(name, f"refused: {where}", where)
+            raise
         names = [f"Patient/{patient.id}", *[_name(*pair) for pair in pairs]]
-        if isinstance(said.get("id"), str) and said["id"] != patient.id:
-            # They have another id here than where they were exported.
-            self._patients[f"Patient/{said['id']}"] = f"Patient/{patient.id}"
-            names.append(f"Patient/{said['id']}")
-        return Taken("here" if known else "new", names)
+        if name is not None:
+            self._names.say(name, patient.id, where)
+            names.append(name)
+        return Taken("here" if owners else "new", names)
+
+    def _require_one_meaning(self, tree: Tree, where: str) -> None:
+        """Raise InvalidInput for a record whose id is another one's in this run, or that names such an id."""
+        if isinstance(tree.get("id"), str):
+            name = f"{tree['resourceType']}/{tree['id']}"
+            self._names.say(name, _digest(tree), where)
+            self._require_undisputed(name, f"{tree['resourceType']}.id")
+        for spot in references(tree):
+            self._require_undisputed(_called(spot.literal or ""), spot.path)
+
+    def _require_undisputed(self, name: str, path: str) -> None:
+        places = self._names.disputed(name)
+        if places is not None:
+            raise InvalidInput(Finding(path, f"is an id that two have: {places}", "conflict"))
 
     def _store(self, tree: Tree) -> Taken:
         record_id = tree.get("id") or made_id(tree)
@@ -139,8 +180,13 @@ class Loading:
         return Taken("here", names)
 
     def _rewritten(self, tree: Tree) -> Tree:
-        rewritten: Tree = with_literals(tree, lambda one: self._patients.get(one, one))
+        rewritten: Tree = with_literals(tree, self._named_here)
         return rewritten
+
+    def _named_here(self, literal: str) -> str:
+        name = _called(literal)
+        meaning = self._names.meaning(name) if name.startswith("Patient/") else None
+        return literal if meaning is None or name == f"Patient/{meaning}" else f"Patient/{meaning}"
 
 
 def _resource(said: Tree) -> Tree:
@@ -173,3 +219,15 @@ def _pair(index: int, identifier: Any) -> tuple[str, str]:
 def _name(system: Any, value: Any) -> str:
     """Return the name by which a line refers to a patient of that identifier."""
     return f"{system}|{value}"
+
+
+def _called(literal: str) -> str:
+    """Return a relative reference as ``Type/id``: a version is the same person or record."""
+    address = address_in(literal)
+    return str(address) if address else literal
+
+
+def _digest(tree: Tree) -> str:
+    """Return what a record says, in short; not what a server notes of its own in meta."""
+    content = {name: value for name, value in tree.items() if name != "meta"}
+    return hashlib.sha256(exact_json.dump(content).encode()).hexdigest()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Set
 from dataclasses import KW_ONLY, dataclass, field
 
 from fhir_mappings.exact_json import Tree
-from fhir_mappings.references import address_in, references, rewritten, subject_of
+from fhir_mappings.references import Name, address_in, references, rewritten, subject_of
 from service.sync.identity.reference_targets import OWNER_ELEMENT, is_looked_for
 
 #: Of ``meta``, what a server says about its own copy.
@@ -26,7 +26,8 @@ class ReferencesThere:
 
     there: ``Goal/<id here>`` -> ``Goal/<id there>`` (or ``urn:uuid:`` within a transaction).
     logical: whose, a type and identifier -> ``Practitioner/<id there>``. believed, believed_people: what
-    of this, and who by our id, was found a while ago and not looked at since.
+    of this, and who by our id, was found a while ago and not looked at since. nameable: ``Goal/<id here>``
+    -> the identifier of what never comes to be there, and is referred to by that.
     """
 
     base_url: str
@@ -35,6 +36,7 @@ class ReferencesThere:
     logical: Mapping[Wanted, str] = field(default_factory=dict)
     believed: Set[Wanted] = frozenset()
     believed_people: Set[str] = frozenset()
+    nameable: Mapping[str, Name] = field(default_factory=dict)
 
     def here(self) -> "ReferencesHere":
         """Return the same, seen from the server."""
@@ -121,8 +123,9 @@ def relative(reference: str, base_url: str) -> str:
     return str(address) if address else reference
 
 
-def by_name(reference: Tree, resource_type: str, identifier: Tree) -> Tree:
-    """Return a reference by business identifier, for what has no address there yet."""
+def by_name(reference: Tree, resource_type: str, name: Name) -> Tree:
+    """Return a reference by business identifier, for what has no address there, or none yet."""
+    identifier = {key: value for key, value in (("system", name[0]), ("value", name[1])) if value}
     kept = {key: value for key, value in reference.items() if key not in ("reference", "_reference")}
     return {**kept, "type": resource_type, "identifier": identifier}
 
@@ -136,6 +139,8 @@ def _reference_there(reference: Tree, addresses: ReferencesThere, patient_id: st
     if not isinstance(target, str):
         return reference
     local = address_in(target)
+    if local and str(local) not in addresses.there and str(local) in addresses.nameable:
+        return by_name(reference, local.resource_type, addresses.nameable[str(local)])
     if local:
         return {**reference, "reference": addresses.there.get(str(local), target)}
     return {**reference, "reference": target.removeprefix(f"{addresses.base_url}/")}

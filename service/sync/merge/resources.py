@@ -1,6 +1,6 @@
 """Two versions of one resource made one, narrative included: merge, applied to what we know. Pure."""
 
-from fhir_mappings import narrative
+from fhir_mappings import narrative, r4
 from fhir_mappings.errors import Finding, MappingError
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.lens.mapping import refuse_unknown_modifier
@@ -45,6 +45,11 @@ def onto(here_before: Tree, here: Tree, body: Tree) -> Tree:
         except MappingError as error:
             raise error.under(str(body.get("resourceType"))) from None
     return changed
+
+
+def not_to_be_taken(body: Tree) -> list[Finding]:
+    """Return why a resource of a server's cannot be taken for a record's copy, if so."""
+    return r4.check(body) or unreadable(body)
 
 
 def unreadable(tree: Tree) -> list[Finding]:

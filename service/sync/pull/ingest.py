@@ -7,7 +7,6 @@ import structlog
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from fhir_mappings import r4
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import names_of
@@ -26,7 +25,7 @@ from service.sync.identity.references import literals, relative, to_here
 from service.sync.identity.subject_policy import About, Moved, Nobody, NotTaken, SubjectJudgement
 from service.sync.identity.subjects import Later, Subjects
 from service.sync.incoming import LocalRecord, local_record
-from service.sync.merge.resources import unreadable
+from service.sync.merge.resources import not_to_be_taken
 from service.sync.ordering import in_order
 from service.sync.policy import Method, Step
 from service.sync.pull import invalid_resources
@@ -72,7 +71,7 @@ class Ingest:
         )
         ours = {server_id: bodies[server_id] for server_id in bodies if self._concerns(judgements[server_id])}
         problems = {
-            server_id: r4.check(body) or unreadable(body)
+            server_id: not_to_be_taken(body)
             for server_id, body in ours.items()
             if isinstance(judgements[server_id], About)
         }

@@ -129,5 +129,4 @@ def _renamed(node: object, missing: Mapping[str, Job], system: str) -> object:
     name = identity(target.tree, system)
     if name is None:
         return node
-    identifier = {key: value for key, value in (("system", name[0]), ("value", name[1])) if value}
-    return by_name(node, target.resource_type, identifier)
+    return by_name(node, target.resource_type, name)

@@ -16,6 +16,7 @@ from service.sync.identity.references import ReferencesHere, to_here
 from service.sync.identity.subject_policy import About, Moved, SubjectJudgement
 from service.sync.identity.subjects import Copy, Later, Subjects
 from service.sync.incoming import FIRST, local_record
+from service.sync.merge.resources import not_to_be_taken
 from service.sync.policy import Method, Next, Step
 from service.sync.push.drafts import identity
 from service.sync.push.results import PushResult, Requeue, ResultWriter, ServerCopy, after_failure, rejected
@@ -93,6 +94,8 @@ class ServerLookup:
             return _unverified(job)
         if subject != About(str(job.patient_id)):
             return rejected(job, Reason.IDENTIFIER_TAKEN)
+        if problems := not_to_be_taken(body):
+            return rejected(job, Reason.NOT_VALID_THERE, to_operation_outcome(problems))
         version = version_of(body)
         if version in FIRST:
             return PushResult(
@@ -113,20 +116,12 @@ class ServerLookup:
         assert job.known.server_id is not None
         if self._context.report.problem and refusal is None:
             return None
-        outcome = self._context.client.read(job.resource_type, job.known.server_id)
-        if isinstance(outcome, Answered) and (outcome.body or {}).get("id") != job.known.server_id:
-            outcome = Unknown(Cause.OTHER_RESOURCE, "another resource was shown than the one asked for")
+        outcome = self._read(job)
         if not isinstance(outcome, Answered):
             return self.failed([job], Method.READ, outcome)[0]
         assert outcome.body is not None
         if job.known.body is None:
-            seen = ServerCopy(
-                server_id=job.known.server_id,
-                server_version=outcome.version,
-                body=outcome.body,
-                synced_version=None,
-            )
-            return PushResult(job, state=State.PENDING, when=Requeue.NOW, seen=seen)
+            return _seen_as_base(job, outcome)
         if is_as_seen(job.known, outcome.body, outcome.version):
             return None if refusal is None else after_failure(job, _LAST_WORD, refusal)
         return self.take_in(job, outcome.body)
@@ -139,6 +134,30 @@ class ServerLookup:
         if subject is Later.NOT_VERIFIED:
             return _unverified(job)
         return self.take_in(job, job.known.tree) if isinstance(subject, Moved) else None
+
+    def base_anew(self, job: Job) -> PushResult | None:
+        """Read the copy that an edit cannot be put onto; None if it is what we know of it, to the letter.
+
+        What we know can be wrong though the version is right: a server may show another than it stored.
+        """
+        outcome = self._read(job)
+        if not isinstance(outcome, Answered):
+            result = self.failed([job], Method.READ, outcome)[0]
+            is_final = result.state is State.REJECTED and result.reason is not Reason.GONE_THERE
+            return None if is_final else result
+        assert outcome.body is not None
+        if job.known.body is not None and not is_as_seen(job.known, outcome.body, outcome.version):
+            return self.take_in(job, outcome.body)
+        result = _seen_as_base(job, outcome)
+        is_known = job.known.body is not None and outcome.body == job.known.tree
+        return None if is_known and result.state is State.PENDING else result
+
+    def _read(self, job: Job) -> Outcome:
+        assert job.known.server_id is not None
+        outcome = self._context.client.read(job.resource_type, job.known.server_id)
+        if isinstance(outcome, Answered) and (outcome.body or {}).get("id") != job.known.server_id:
+            return Unknown(Cause.OTHER_RESOURCE, "another resource was shown than the one asked for")
+        return outcome
 
     def failed(self, jobs: Iterable[Job], method: Method, outcome: Outcome) -> list[PushResult]:
         """Return the results on records whose common request failed."""
@@ -155,6 +174,9 @@ class ServerLookup:
         subject = self._subject(job, body)
         if subject is Later.NOT_VERIFIED:
             return _unverified(job)
+        problems = [] if isinstance(subject, Moved) else not_to_be_taken(body)
+        if problems:
+            return rejected(job, Reason.NOT_VALID_THERE, to_operation_outcome(problems))
         incoming = self._context.incoming()
         try:
             with self._context.database.begin() as session:
@@ -196,6 +218,21 @@ class ServerLookup:
 
 def _unverified(job: Job) -> PushResult:
     return PushResult(job, state=State.PENDING, when=Requeue.LATER, reason=Reason.PATIENT_NOT_VERIFIED)
+
+
+def _seen_as_base(job: Job, outcome: Answered) -> PushResult:
+    """Take a copy as it was read for what the next draft is put onto."""
+    body = outcome.body
+    assert body is not None
+    if problems := not_to_be_taken(body):
+        return rejected(job, Reason.NOT_VALID_THERE, to_operation_outcome(problems))
+    seen = ServerCopy(
+        server_id=body["id"],
+        server_version=outcome.version,
+        body=body,
+        synced_version=job.known.synced_version if job.known.body is not None else None,
+    )
+    return PushResult(job, state=State.PENDING, when=Requeue.NOW, seen=seen)
 
 
 def is_as_seen(known: LinkState, body: Tree, etag: str | None = None) -> bool:

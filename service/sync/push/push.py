@@ -1,20 +1,13 @@
 """Here to there: the outbox of one connection, each record exactly once."""
 
-from collections.abc import Iterable
-
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from service.chart import aside
 from service.record_types import SYNCED
 from service.store.deployment import identifier_system
-from service.store.statements import chunks
-from service.store.tables import Link, Record, Version
 from service.sync import leases
 from service.sync.context import RunContext
 from service.sync.identity import links
 from service.sync.identity.links import Job
 from service.sync.ordering import in_order
+from service.sync.push import absentees
 from service.sync.push.lookup import ServerLookup
 from service.sync.push.results import ResultWriter
 from service.sync.push.second_look import SecondLook
@@ -84,11 +77,14 @@ class Push:
         """Bring a window of rows there; return the records that wait for others."""
         with self._context.database.read() as session:
             jobs = links.jobs(session, self._context.connection_id, rows)
-            strangers = _strangers(session, self._context.connection_id, jobs)
+            created = [job for job in jobs if job.is_create and job.known.state is not State.UNKNOWN]
+            strangers = absentees.strangers(
+                session, self._context.connection_id, [job.record_id for job in created]
+            )
         self._drop(rows, jobs, strangers)
         jobs = [job for job in jobs if job.record_id not in strangers and job.resource_type in SYNCED]
         lookup = ServerLookup(self._context, self._writer, self._system)
-        selection = Selection(self._context, self._writer, lookup)
+        selection = Selection(self._context, self._writer, lookup, self._system)
         jobs = selection.undisputed(jobs)
         registered = selection.registered(jobs)
         people = selection.people(jobs, registered)
@@ -125,27 +121,3 @@ def _groups(jobs: list[Job]) -> list[list[Job]]:
     by_local = {job.local: job for job in jobs}
     references = {job.local: sorted(job.references & by_local.keys()) for job in jobs}
     return [[by_local[local] for local in group] for group in in_order(references)]
-
-
-def _strangers(session: Session, connection_id: str, jobs: Iterable[Job]) -> set[str]:
-    """Return the records that are not for this server: another one made them, or they were handed over.
-
-    One that this server made, and a person let go of, has a link still.
-    """
-    created = [job.record_id for job in jobs if job.is_create and job.known.state is not State.UNKNOWN]
-    linked = select(Link.record_id).where(Link.connection_id == connection_id)
-    pulled = (Version.action == "pull") & Version.record_id.not_in(linked)
-    strangers: set[str] = set()
-    for chunk in chunks(created):
-        strangers.update(
-            session.scalars(
-                select(Version.record_id)
-                .join(Record, Record.id == Version.record_id)
-                .where(
-                    Version.record_id.in_(chunk),
-                    Version.version == 1,
-                    pulled | (Record.set_aside == aside.HANDED_OVER),
-                )
-            )
-        )
-    return strangers

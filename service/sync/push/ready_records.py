@@ -1,4 +1,4 @@
-"""Which records can go now, and as what: those whose references all have an address there."""
+"""Which records can go now, and as what: those whose references can all be said there."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,6 +10,7 @@ from service.sync.identity.links import Job
 from service.sync.identity.references import ReferencesThere, Wanted
 from service.sync.push import bundles
 from service.sync.push.drafts import Draft, draft
+from service.sync.push.lookup import ServerLookup
 from service.sync.push.results import PushResult, Requeue, ResultWriter, rejected
 from service.sync.states import Reason, State
 
@@ -23,6 +24,7 @@ class Readiness:
         self,
         context: RunContext,
         writer: ResultWriter,
+        lookup: ServerLookup,
         system: str,
         addresses: ReferencesThere,
         bases: Mapping[str, Tree],
@@ -30,8 +32,10 @@ class Readiness:
         """bases: our trees in the versions that the copies there correspond to, by record."""
         self._context = context
         self._writer = writer
+        self._lookup = lookup
         self._system = system
         self._logical: Mapping[Wanted, str] = addresses.logical
+        self._nameable = addresses.nameable
         self._bases = bases
         self.there = dict(addresses.there)
         #: Records that refer to what is not there yet.
@@ -44,11 +48,12 @@ class Readiness:
                 self.there[one.job.local] = f"{one.job.resource_type}/{one.seen.server_id}"
 
     def ready(self, jobs: list[Job]) -> list[Job]:
-        """Return the records whose references all have addresses; the others wait."""
+        """Return the records whose references all have addresses, or never will; the others wait."""
         results = []
         while True:
             coming = {job.local for job in jobs}
-            stuck = [job for job in jobs if job.references - self.there.keys() - coming]
+            sayable = self.there.keys() | self._nameable.keys() | coming
+            stuck = [job for job in jobs if job.references - sayable]
             if not stuck:
                 break
             results += [
@@ -68,13 +73,15 @@ class Readiness:
         """Draft records; together: in one transaction, where they can refer to each other."""
         coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
         there = self.there | (coming if together else {})
-        addresses = ReferencesThere(self._context.base_url, there=there, logical=self._logical)
+        addresses = ReferencesThere(
+            self._context.base_url, there=there, logical=self._logical, nameable=self._nameable
+        )
         return [self._draft(job, addresses) for job in jobs]
 
     def noted(self, drafted: list[Draft | PushResult], *, together: bool) -> list[Draft]:
         """Note that drafts are about to be sent, and return them; what needs no sending is settled."""
         while drafted:
-            results = [one for one in drafted if isinstance(one, PushResult)]
+            results = [self._looked_at(one) for one in drafted if isinstance(one, PushResult)]
             drafts = [one for one in drafted if isinstance(one, Draft)]
             self._writer.write(results)
             kept = {job.record_id for job in self._writer.mark_in_flight([one.job for one in drafts])}
@@ -85,6 +92,12 @@ class Readiness:
             drafted = self.drafted(jobs, together=together)
         return []
 
+    def _looked_at(self, result: PushResult) -> PushResult:
+        """Read the copy once before an edit is set aside that cannot be put onto what we know of it."""
+        if result.job.is_create or result.reason not in _OF_THE_COPY or self._context.report.problem:
+            return result
+        return self._lookup.base_anew(result.job) or result
+
     def _draft(self, job: Job, addresses: ReferencesThere) -> Draft | PushResult:
         base = self._bases.get(job.record_id)
         try:
@@ -93,3 +106,7 @@ class Readiness:
             # A defect of ours with this record; the others have nothing to do with it.
             log.error("a record could not be drafted", record_id=job.record_id, exc_info=error)
             return rejected(job, Reason.FAILED_HERE)
+
+
+#: Why an update could not be drafted, where the copy as we know it can be the cause.
+_OF_THE_COPY = {Reason.NOT_VALID, Reason.EDIT_NOT_SAFE, Reason.FAILED_HERE}

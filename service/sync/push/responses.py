@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from fhir_mappings.exact_json import Tree
+from service.errors import to_operation_outcome
 from service.fhir_client.outcomes import Address, Answered, Cause, Found, Outcome, Unknown, version_of
 from service.sync.context import RunContext
+from service.sync.merge.resources import not_to_be_taken
 from service.sync.policy import NOT_MODIFIED, Method, Next, Step, next_step
 from service.sync.push.drafts import Draft
 from service.sync.push.lookup import ServerLookup, is_as_seen
-from service.sync.push.results import PushResult, Requeue, ServerCopy, after_failure, synced
+from service.sync.push.results import PushResult, Requeue, ServerCopy, after_failure, rejected, synced
 from service.sync.states import Reason, State
 
 #: A type and an id there.
@@ -25,7 +27,7 @@ class ResponseReader:
 
     def results(self, drafts: list[Draft], outcomes: list[Outcome]) -> list[PushResult]:
         """Return what was answered, entry by entry."""
-        bare = [_as_answer(*both) for both in zip(drafts, outcomes, strict=True)]
+        bare = [_without_bad_body(_as_answer(*both)) for both in zip(drafts, outcomes, strict=True)]
         answers = [
             (one, outcome, self._context.next_step(method_of(one), outcome, one.job.row.attempts))
             for one, outcome in zip(drafts, self._with_bodies(bare), strict=True)
@@ -89,6 +91,8 @@ class ResponseReader:
         assert body is not None
         if not one.entry.replaces and outcome.status == 200:
             return self._lookup.adopt(one.job, body)
+        if is_read_back and (problems := not_to_be_taken(body)):
+            return rejected(one.job, Reason.NOT_VALID_THERE, to_operation_outcome(problems))
         if is_read_back and not _may_be_the_written(body, outcome):
             if one.job.known.body is None or not is_as_seen(one.job.known, body):
                 # Somebody else wrote after us: their version is not ours, it has to be merged.
@@ -124,7 +128,7 @@ class ResponseReader:
         bodies = self._searched(bare.keys()) if len(bare) > 1 else {}
         for place, one in bare.items():
             # The index that searches read may lag behind the write.
-            if place not in bodies or not _may_be_the_written(bodies[place], one):
+            if place not in bodies or not _is_the_written(bodies[place], one):
                 read = self._context.client.read(*place)
                 if isinstance(read, Answered) and read.body and read.body.get("id") == place[1]:
                     bodies[place] = read.body
@@ -150,6 +154,13 @@ def _as_answer(one: Draft, outcome: Outcome) -> Outcome:
     return Answered(NOT_MODIFIED, body=None, version=one.entry.version, address=address)
 
 
+def _without_bad_body(outcome: Outcome) -> Outcome:
+    """Take what an answer shows for nothing where no copy can say so; what was stored may be fine."""
+    if isinstance(outcome, Answered) and outcome.body is not None and not_to_be_taken(outcome.body):
+        return replace(outcome, body=None)
+    return outcome
+
+
 def _with_body(outcome: Outcome, bodies: Mapping[Place, Tree]) -> Outcome:
     if not isinstance(outcome, Answered) or outcome.body is not None:
         return outcome
@@ -158,6 +169,10 @@ def _with_body(outcome: Outcome, bodies: Mapping[Place, Tree]) -> Outcome:
     if body is None:
         return Unknown(Cause.DROPPED, "the server does not show what it wrote")
     return replace(outcome, body=body, version=outcome.version or version_of(body))
+
+
+def _is_the_written(body: Tree, outcome: Answered) -> bool:
+    return _may_be_the_written(body, outcome) and not not_to_be_taken(body)
 
 
 def _may_be_the_written(body: Tree, outcome: Answered) -> bool:

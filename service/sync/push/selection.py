@@ -14,6 +14,7 @@ from service.sync.identity.reference_matching import FOUND_BY_IDENTIFIER
 from service.sync.identity.references import Logical, ReferencesThere, Wanted, all_wanted, named, wanted
 from service.sync.identity.subject_policy import subject_there
 from service.sync.policy import Method, Next, Step
+from service.sync.push import absentees
 from service.sync.push.lookup import ServerLookup
 from service.sync.push.results import PushResult, Requeue, ResultWriter, after_failure
 from service.sync.states import Reason, State
@@ -22,8 +23,9 @@ from service.sync.states import Reason, State
 class Selection:
     """Leaves out of the jobs of one window what cannot go now, each with its result."""
 
-    def __init__(self, context: RunContext, writer: ResultWriter, lookup: ServerLookup) -> None:
+    def __init__(self, context: RunContext, writer: ResultWriter, lookup: ServerLookup, system: str) -> None:
         self._context = context
+        self._system = system
         self._writer = writer
         self._lookup = lookup
 
@@ -113,6 +115,9 @@ class Selection:
         references |= {job.local for job in jobs}
         with self._context.database.read() as session:
             there = links.addresses(session, self._context.connection_id, references)
+            coming = {job.local for job in jobs}
+            without = {one for one in references - there.keys() - coming if not one.startswith("Patient/")}
+            nameable = absentees.nameable(session, self._context.connection_id, without, self._system)
         # People are where they were just found to be, whatever has been written down since.
         there |= {
             f"Patient/{patient_id}": f"Patient/{match.server_id}"
@@ -125,6 +130,7 @@ class Selection:
             logical=logical,
             believed={one for one, match in names.items() if match.is_believed},
             believed_people={patient_id for patient_id, match in people.items() if match.is_believed},
+            nameable=nameable,
         )
 
     def not_left_behind(self, jobs: list[Job], people: Mapping[str, Match]) -> list[Job]:

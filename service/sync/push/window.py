@@ -32,7 +32,7 @@ class Window:
         self.context = context
         self.system = system
         self.reader = ResponseReader(context, lookup)
-        self.readiness = Readiness(context, writer, system, addresses, bases)
+        self.readiness = Readiness(context, writer, lookup, system, addresses, bases)
         self._writer = writer
         self._lookup = lookup
         self._addresses = addresses

@@ -3,6 +3,7 @@
 import itertools
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from service.chart import Chart
 from service.cli.deferred_lines import Waiting
 from service.cli.inputs import Item
 from service.cli.load import Loading
+from service.cli.said_names import SaidNames
 from service.cli.terminal import Refusals
 from service.store.database import Database
 from tests.clock import Clock
@@ -54,8 +56,8 @@ class Course:
 def load(database: Database, lines: list[Line]) -> tuple[dict[str, int], int]:
     """Load lines; return how many were new and here already, and how many were refused."""
     refusals = Refusals()
-    with tempfile.TemporaryFile() as spool:
-        loading = Loading(Chart(database, Clock()), Waiting(spool))
+    with tempfile.TemporaryFile() as spool, closing(SaidNames()) as names:
+        loading = Loading(Chart(database, Clock()), Waiting(spool), names)
         loading.take((Item(f"line {number}", line) for number, line in enumerate(lines, 1)), refusals)
         loading.give_up(refusals)
     return dict(loading.counts), refusals.count
