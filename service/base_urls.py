@@ -9,6 +9,8 @@ _PORTS = {"http": 80, "https": 443}
 #: Where parsers of URLs begin to disagree about the host, and what no base needs.
 _ODD = re.compile(r"[^!-~]|[\\<>\"^`{|}?#@]")
 _NAME = re.compile(r"[a-z0-9._-]+")
+#: What is encoded more often than this was encoded to get past somebody.
+_MOST_DECODINGS = 8
 
 
 class BaseURL(NamedTuple):
@@ -58,4 +60,21 @@ def _is_host(text: str) -> bool:
 def _is_plain(segment: str) -> bool:
     """Tell whether a segment stays one: servers decode, and some then read what it says as a way upwards."""
     decoded = unquote(segment)
-    return decoded not in ("", ".", "..") and not any(character in decoded for character in "/\\%\x00")
+    if any(character in decoded for character in "/\\%\x00"):
+        return False
+    return decoded.partition(";")[0] != "" and not has_dot_segments(segment)
+
+
+def has_dot_segments(path: str) -> bool:
+    """Tell whether a path has a dot segment, in whatever guise a server may see through.
+
+    Some decode twice, some read a backslash as a slash, and servlet containers cut what follows a
+    semicolon before they look (https://www.rfc-editor.org/rfc/rfc3986#section-3.3): ``..;x`` is ``..`` there.
+    """
+    for _ in range(_MOST_DECODINGS):
+        decoded = unquote(path)
+        if decoded == path:
+            segments = decoded.replace("\\", "/").split("/")
+            return any(segment.partition(";")[0] in (".", "..") for segment in segments)
+        path = decoded
+    return True

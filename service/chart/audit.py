@@ -2,17 +2,17 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from fhir_mappings import exact_json
 from fhir_mappings.errors import Finding
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import references
-from service.chart import ownership, targets
+from service.chart import lineage, ownership, targets
+from service.chart.merges import read_merges
 from service.chart.targets import Register
 from service.errors import InvalidInput, ServiceError
 from service.store.deployment import identifier_system
@@ -48,7 +48,7 @@ def breaches(
         query = query.where(or_(Record.patient_id.in_(patients), *named))
     system = identifier_system(session)
     for rows in session.execute(query.execution_options(yield_per=_BATCH)).partitions(_BATCH):
-        read = [(_Row(*columns), _tree(columns[3])) for columns in rows]
+        read = [(_Row(*columns), lineage.read_tree(columns[3])) for columns in rows]
         spots = [spot for _, tree in read if tree for spot in references(tree)]
         register = targets.read_register(session, spots)
         for row, tree in read:
@@ -72,14 +72,6 @@ def _sample(session: Session, size: int) -> Select[tuple[str]]:
     return select(numbered.c.id).where(numbered.c.n % step == 0)
 
 
-def _tree(text: str) -> Tree | None:
-    try:
-        tree = exact_json.parse(text)
-    except exact_json.JSONTextError:
-        return None
-    return tree if isinstance(tree, dict) else None
-
-
 def _findings(row: _Row, tree: Tree | None, system: str, register: Register) -> list[Finding]:
     kind = row.resource_type
     if tree is None or tree.get("resourceType") != kind:
@@ -97,11 +89,18 @@ def require_lawful(
     patients: Collection[str] | None = None,
     refusal: type[ServiceError] = InvalidInput,
 ) -> None:
-    """Raise a refusal that names the first rows that are not their patient's."""
-    findings = [
+    """Raise a refusal that names the first rows that are not their patient's.
+
+    patients: look at the records of these as they are now; without, at earlier versions and copies too.
+    """
+    found: Iterator[Finding] = (
         Finding(f"{row.record_id}: {one.path}", one.problem, one.code)
-        for row in islice(breaches(session, patients=patients), _MOST_SAID)
+        for row in breaches(session, patients=patients)
         for one in row.findings
-    ]
-    if findings:
+    )
+    if patients is None:
+        merges = read_merges(session)
+        versions, copies = lineage.foreign_versions(session, merges), lineage.foreign_copies(session, merges)
+        found = chain(found, versions, copies)
+    if findings := list(islice(found, _MOST_SAID)):
         raise refusal(findings)

@@ -29,14 +29,31 @@ def reads(resource_type: str, server_ids: Sequence[str]) -> Tree:
     return {"resourceType": "Bundle", "type": "batch", "entry": requests}
 
 
-def readings(outcome: Outcome, count: int) -> list[Outcome] | None:
-    """Return what came of each read of a batch, in order; None if that cannot be told."""
+def readings(outcome: Outcome, resource_type: str, server_ids: Sequence[str]) -> list[Outcome | None] | None:
+    """Return what came of each read of a batch, in the order asked; None if that cannot be told.
+
+    An answer is known by the id that it shows: some servers answer in an order of their own. Place
+    counts only where nothing shows another order, and never for what shows another of those asked for.
+    """
     if not isinstance(outcome, Answered) or outcome.body is None:
         return None
     entries: Any = outcome.body.get("entry")
-    if not isinstance(entries, list) or len(entries) != count:
+    if not isinstance(entries, list) or len(entries) != len(server_ids):
         return None
-    return [outcome_of(one) for one in entries]
+    parts = [outcome_of(one) for one in entries]
+    asked = [Address(resource_type, one) for one in server_ids]
+    shown = {_shown(part): part for part in reversed(parts)}
+    in_order = all(one not in shown or _shown(part) == one for one, part in zip(asked, parts, strict=True))
+    return [
+        shown.get(one) or (part if in_order and _shown(part) not in asked else None)
+        for one, part in zip(asked, parts, strict=True)
+    ]
+
+
+def _shown(outcome: Outcome) -> Address | None:
+    """Return which resource an answer shows to be, in whatever version."""
+    address = outcome.address if isinstance(outcome, Answered) else None
+    return address and Address(address.resource_type, address.server_id)
 
 
 def outcome_of(entry: Any) -> Outcome:

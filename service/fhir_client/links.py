@@ -5,7 +5,9 @@ host are dropped, and what is left is put onto the address that the connection h
 """
 
 import re
-from urllib.parse import quote, unquote
+from urllib.parse import quote
+
+from service.base_urls import has_dot_segments
 
 #: Scheme, authority, path and query by RFC 3986, appendix B: it takes every text apart, and fails on none.
 _PARTS = re.compile(r"(?:([^:/?#]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?")
@@ -33,7 +35,7 @@ def below(link: str, base_url: str) -> str | None:
         if path != base_path and not path.startswith(f"{base_path}/"):
             return None
         rest = path.removeprefix(base_path)
-    if _climbs(rest):
+    if has_dot_segments(rest):
         return None
     encoded = quote(rest, safe=_KEPT, errors="replace")
     return encoded if query is None else f"{encoded}?{quote(query, safe=f'{_KEPT}?', errors='replace')}"
@@ -60,8 +62,3 @@ def _parts(link: str) -> tuple[str | None, str | None, str, str | None]:
 
 def _host(scheme: str | None, authority: str | None) -> str:
     return (authority or "").lower().removesuffix(_DEFAULT_PORTS.get(scheme or "", ""))
-
-
-def _climbs(path: str) -> bool:
-    """Tell whether a path has a dot segment, in whatever guise a server may see through."""
-    return any(segment in (".", "..") for segment in unquote(path).replace("\\", "/").split("/"))

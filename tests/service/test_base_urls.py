@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.base_urls import BaseURL, parse
+from service.base_urls import BaseURL, has_dot_segments, parse
 
 FHIR = "https://ehr.example/fhir/r4"
 
@@ -14,6 +14,7 @@ FHIR = "https://ehr.example/fhir/r4"
         ("HTTPS://EHR.Example:443/fhir/", BaseURL("https", "ehr.example", 443, ("fhir",))),
         ("http://127.0.0.1:8090", BaseURL("http", "127.0.0.1", 8090, ())),
         ("http://[::1]:8090/a%20b/c", BaseURL("http", "::1", 8090, ("a%20b", "c"))),
+        ("http://ehr.example/fhir;v=4", BaseURL("http", "ehr.example", 80, ("fhir;v=4",))),
         ("http://fhir_server/", BaseURL("http", "fhir_server", 80, ())),
     ],
 )
@@ -49,6 +50,10 @@ def test_a_base_url_has_these_parts(text: str, parts: BaseURL) -> None:
         "https://ehr.example/fhir%2f..%2fadmin",
         "https://ehr.example/fhir%5cadmin",
         "https://ehr.example/fhir/%252e%252e/admin",
+        "https://ehr.example/fhir/..;x=1/admin",
+        "https://ehr.example/.;/fhir",
+        "https://ehr.example/fhir/%2e.%3bx/admin",
+        "https://ehr.example/fhir/;x/r4",
         "https://ehr.example/fhir%00",
         "https://ehr.example//fhir",
         " https://ehr.example/fhir",
@@ -61,6 +66,31 @@ def test_a_base_url_has_these_parts(text: str, parts: BaseURL) -> None:
 )
 def test_what_is_no_base_url_has_none(text: str) -> None:
     assert parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "has"),
+    [
+        ("/fhir/Goal", False),
+        ("/fhir/Goal;jsessionid=a..b/7", False),
+        ("/fhir/...", False),
+        ("/fhir/a%252fb", False),
+        ("/fhir/100%", False),
+        ("/a/../b", True),
+        ("..", True),
+        ("/a/..;/b", True),
+        ("/a/.;v=1;w=2", True),
+        ("/a/..%3Bx/b", True),
+        ("/a%5c..%5cb", True),
+        ("/a/%252e%252E/b", True),
+        ("/a/%25252e./b", True),
+        ("/a/.%252e%253bx/b", True),
+        ("/a/x%252f..%252fb", True),
+        (f"/a/%{'25' * 400}2e", True),
+    ],
+)
+def test_a_dot_segment_is_seen_in_every_guise_that_a_server_sees_through(path: str, has: bool) -> None:
+    assert has_dot_segments(path) is has
 
 
 @pytest.mark.parametrize(

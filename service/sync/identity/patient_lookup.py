@@ -137,13 +137,16 @@ class PatientLookup:
     def _read_bundle(self, server_ids: list[str]) -> bool:
         """Read Patients in one batch; False where the server takes none, or answers too little."""
         outcome = self._client.bundle(bundles.reads("Patient", server_ids))
-        outcomes = bundles.readings(outcome, len(server_ids))
+        outcomes = bundles.readings(outcome, "Patient", server_ids)
         if outcomes is None:
             self._takes_bundles = not isinstance(outcome, Refused)
             self._note(outcome)
             return False
         for server_id, one in zip(server_ids, outcomes, strict=True):
-            self._see(server_id, one)
+            if one is None:
+                self._read(server_id)
+            else:
+                self._see(server_id, one)
         return True
 
     def _see(self, server_id: str, outcome: Outcome) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from flask import Request, Response
 
+from fhir_mappings import exact_json
 from service.chart import PatientRegister
 from tests.service.sync.conftest import EHR
 from tests.service.sync.office import ACTOR, Office
@@ -73,3 +74,40 @@ def test_a_batch_that_is_refused_falls_back_to_reading_each(office: Office, ehr:
     assert office.states() == {"synced": 3}
     assert ehr.looks[0] == "batch of 3"
     assert sorted(ehr.looks[1:]) == sorted(f"read {one}" for one in ward.people.values())
+
+
+def test_answers_of_a_batch_in_another_order_cost_no_second_look(office: Office, ehr: EHR) -> None:
+    ward = Ward(office, ehr, 30)
+
+    def turned(request: Request, response: Response) -> Response | None:
+        body = exact_json.parse(request.get_data()) if request.method == "POST" else {}
+        reads = [one for one in body.get("entry", []) if one["request"]["method"] == "GET"]
+        if not reads:
+            return None
+        answer = exact_json.parse(response.get_data())
+        answer["entry"].reverse()
+        return Response(exact_json.dump(answer), mimetype="application/fhir+json")
+
+    ehr.after = turned
+    office.sync.push()
+    assert office.states() == {"synced": 30}
+    assert ehr.looks == ["batch of 25", "batch of 5"]
+    assert ehr.subjects() == {f"Patient/{one}" for one in ward.people.values()}
+
+
+def test_who_is_not_shown_among_answers_in_another_order_is_asked_for_alone(office: Office, ehr: EHR) -> None:
+    ward = Ward(office, ehr, 4)
+    absent = next(iter(ward.people.values()))
+
+    def turned(request: Request, response: Response) -> Response | None:
+        if b'"batch"' not in request.get_data():
+            return None
+        answer = exact_json.parse(response.get_data())
+        entries = [one for one in answer["entry"] if one.get("resource", {}).get("id") != absent]
+        turned = [*entries, {"response": {"status": "404"}}]
+        return Response(exact_json.dump({**answer, "entry": turned}), mimetype="application/fhir+json")
+
+    ehr.after = turned
+    office.sync.push()
+    assert ehr.looks == ["batch of 4", f"read {absent}"]
+    assert office.states() == {"synced": 4}
