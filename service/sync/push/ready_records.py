@@ -7,7 +7,7 @@ import structlog
 from fhir_mappings.exact_json import Tree
 from service.sync.context import RunContext
 from service.sync.identity.links import Job
-from service.sync.identity.references import ReferencesThere, Wanted
+from service.sync.identity.references import ReferencesThere
 from service.sync.push import bundles
 from service.sync.push.drafts import Draft, draft
 from service.sync.push.results import PushResult, Requeue, ResultWriter, rejected
@@ -31,7 +31,7 @@ class Readiness:
         self._context = context
         self._writer = writer
         self._system = system
-        self._logical: Mapping[Wanted, str] = addresses.logical
+        self._addresses = addresses
         self._bases = bases
         self.there = dict(addresses.there)
         #: Records that refer to what is not there yet.
@@ -60,15 +60,11 @@ class Readiness:
         self._writer.write(results)
         return jobs
 
-    def drafts(self, jobs: list[Job], *, together: bool) -> list[Draft]:
-        """Draft what is ready, and note that it is about to be sent."""
-        return self.noted(self.drafted(jobs, together=together), together=together)
-
     def drafted(self, jobs: list[Job], *, together: bool) -> list[Draft | PushResult]:
         """Draft records; together: in one transaction, where they can refer to each other."""
         coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
         there = self.there | (coming if together else {})
-        addresses = ReferencesThere(self._context.base_url, there=there, logical=self._logical)
+        addresses = ReferencesThere(self._context.base_url, there=there, logical=self._addresses.logical)
         return [self._draft(job, addresses) for job in jobs]
 
     def noted(self, drafted: list[Draft | PushResult], *, together: bool) -> list[Draft]:
@@ -77,7 +73,11 @@ class Readiness:
             results = [one for one in drafted if isinstance(one, PushResult)]
             drafts = [one for one in drafted if isinstance(one, Draft)]
             self._writer.write(results)
-            kept = {job.record_id for job in self._writer.mark_in_flight([one.job for one in drafts])}
+            jobs = self._writer.mark_in_flight([one.job for one in drafts], self._addresses)
+            kept = {job.record_id for job in jobs}
+            if not together:
+                # None has another's address from this request.
+                return [one for one in drafts if one.job.record_id in kept]
             if len(kept) == len(drafts) and not any(one.job.is_create for one in results):
                 return drafts
             # Somebody may have referred to what does not travel after all.
