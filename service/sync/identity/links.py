@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session
 
 from fhir_mappings import exact_json
@@ -270,6 +270,25 @@ def save(session: Session, connection_id: str, now: datetime, rows: Iterable[Map
         shapes.setdefault(tuple(sorted(whole)), []).append(whole)
     for shaped in shapes.values():
         upsert(session, Link, _KEY, shaped)
+
+
+def unmark(session: Session, connection_id: str, jobs: Iterable[Job]) -> None:
+    """Take back the note that records may have reached the server: they stand as they did before it."""
+    before: dict[State, list[str]] = {}
+    for job in jobs:
+        before.setdefault(job.known.state, []).append(job.record_id)
+    for state, record_ids in before.items():
+        session.execute(
+            update(Link)
+            .where(
+                Link.connection_id == connection_id,
+                Link.record_id.in_(record_ids),
+                # What somebody else has said of it since stays.
+                Link.state == State.UNKNOWN,
+            )
+            .values(state=state)
+            .execution_options(synchronize_session=False)
+        )
 
 
 _KEY = ("record_id", "connection_id")

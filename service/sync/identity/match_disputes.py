@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from fhir_mappings.references import Name
+from service.sync.identity.identifiers import SameSystems, canonical
 from service.sync.identity.match_policy import Judgement, Matched, PatientThere, Unverified
 from service.sync.states import Reason
 
@@ -24,15 +26,29 @@ def claimants(judged: Mapping[str, Judgement]) -> dict[str, set[str]]:
 
 
 def settled(
-    judged: Mapping[str, Judgement], held: Mapping[str, Collection[str]]
+    judged: Mapping[str, Judgement],
+    held: Mapping[str, Collection[str]],
+    called: Mapping[Name, Collection[str]],
+    same_systems: SameSystems = (),
 ) -> dict[str, Judgement | Disputed]:
     """Return what is to be said of each once all claims are known.
 
     held: by those who could not be verified, the Patients whom they were matched to or disputed.
+    called: who is registered here by each identifier, in canonical form, that the Patients show.
     """
     claims = claimants(judged)
+    for judgement in judged.values():
+        if isinstance(judgement, Matched):
+            claims[judgement.patient.server_id] |= owners(judgement.patient, called, same_systems)
     unsure = _each_with_holders(held)
     return {patient_id: _settled(patient_id, one, claims, unsure) for patient_id, one in judged.items()}
+
+
+def owners(
+    there: PatientThere, called: Mapping[Name, Collection[str]], same_systems: SameSystems
+) -> set[str]:
+    """Return who is registered here by what a Patient there shows: each as good as claims them."""
+    return {one for name in there.names for one in called.get(canonical(name, same_systems), ())}
 
 
 def _settled(

@@ -16,6 +16,7 @@ from service.store.tables import (
     PatientLink,
     Record,
 )
+from service.sync.identity.identifiers import SameSystems, canonical
 from service.sync.identity.match_policy import Basis, Claim
 from service.sync.states import Reason
 
@@ -167,6 +168,23 @@ def kept_in(row: PatientLink | None, names: tuple[Name, ...]) -> Kept:
 def earlier_ids(row: PatientLink) -> tuple[str, ...]:
     """Return the Patients there who were merged into the one who is matched."""
     return tuple(exact_json.parse(row.earlier)) if row.earlier else ()
+
+
+def called(session: Session, names: Collection[Name], same_systems: SameSystems) -> dict[Name, set[str]]:
+    """Return who is registered by each of these identifiers, in whatever form; by its canonical form."""
+    wanted = {canonical(name, same_systems) for name in names}
+    values = {form for _, value in names for form in (value, value.strip())}
+    table = PatientIdentifier
+    found: dict[Name, set[str]] = {}
+    for chunk in chunks(sorted(values)):
+        rows = session.execute(
+            select(table.system, table.value, table.patient_id).where(table.value.in_(chunk))
+        )
+        for row in rows:
+            name = canonical((row.system, row.value), same_systems)
+            if name in wanted:
+                found.setdefault(name, set()).add(row.patient_id)
+    return found
 
 
 def names_here(session: Session, patient_ids: Collection[str]) -> dict[str, list[Name]]:

@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fhir_mappings.errors import Finding
+from fhir_mappings.references import Name
 from service.errors import Conflict, InvalidContent, NotFound
 from service.fhir_client.client import FHIRClient
 from service.fhir_client.outcomes import Failure
@@ -133,7 +134,9 @@ class Matcher:
             if not kept.claim.names:
                 raise NotFound("There is no such patient here")
             rivals = match_rows.rivals(session, self.connection_id, [server_id])
-            if rivals.get(server_id, set()) - {patient_id}:
+            called = match_rows.called(session, sight.names, self.rules.same_systems)
+            claimants = rivals.get(server_id, set()) | {one for owners in called.values() for one in owners}
+            if claimants - {patient_id}:
                 problem = "is the match of another patient here; merge the two if they are one person"
                 raise InvalidContent(Finding("server_id", problem, "business-rule"))
             claim = Claim(
@@ -203,7 +206,10 @@ class Matcher:
         held = {
             key: case.kept.holds() for key, case in cases.items() if isinstance(case.judgement, Unverified)
         }
-        settled = match_disputes.settled({key: case.judgement for key, case in cases.items()}, held)
+        judged = {key: case.judgement for key, case in cases.items()}
+        seen = [case.judgement for case in cases.values() if case.is_seen]
+        called = self._called([one.patient for one in seen if isinstance(one, Matched)])
+        settled = match_disputes.settled(judged, held, called, self.rules.same_systems)
         standings = {key: self._standing(key, cases[key], one) for key, one in settled.items()}
         overtaken = self._save([one for one in standings.values() if one is not None])
         matches = {key: _match(one, standings[key]) for key, one in settled.items()}
@@ -212,6 +218,14 @@ class Matcher:
             for key, match in matches.items()
             if key not in overtaken
         }
+
+    def _called(self, seen: Collection[PatientThere]) -> dict[Name, set[str]]:
+        """Return who is registered here by what Patients there show."""
+        names = {name for there in seen for name in there.names}
+        if not names:
+            return {}
+        with self.database.read() as session:
+            return match_rows.called(session, names, self.rules.same_systems)
 
     def _save(self, standings: list[Standing]) -> set[str]:
         """Write standings down; return whose it was too late for."""

@@ -27,7 +27,8 @@ class ReferencesThere:
     there: ``Goal/<id here>`` -> ``Goal/<id there>`` (or ``urn:uuid:`` within a transaction).
     logical: whose, a type and identifier -> ``Practitioner/<id there>``. believed, believed_people: what
     of this, and who by our id, was found a while ago and not looked at since. nameable: ``Goal/<id here>``
-    -> the identifier of what never comes to be there, and is referred to by that.
+    -> the identifier of what never comes to be there, and is referred to by that. registered: who of our
+    patients is meant where one is named by identifier.
     """
 
     base_url: str
@@ -37,6 +38,7 @@ class ReferencesThere:
     believed: Set[Wanted] = frozenset()
     believed_people: Set[str] = frozenset()
     nameable: Mapping[str, Name] = field(default_factory=dict)
+    registered: Mapping[Logical, str] = field(default_factory=dict)
 
     def here(self) -> "ReferencesHere":
         """Return the same, seen from the server."""

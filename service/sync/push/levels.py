@@ -1,5 +1,7 @@
 """Records of which none needs another's address: as a batch where the server takes one, else one by one."""
 
+from dataclasses import replace
+
 from service.fhir_client.outcomes import Answered
 from service.sync import policy
 from service.sync.identity.links import Job
@@ -7,6 +9,7 @@ from service.sync.policy import Method, Step
 from service.sync.push import bundles
 from service.sync.push.drafts import Draft, without_cycle
 from service.sync.push.packs import Group, jobs_of
+from service.sync.push.results import PushResult
 from service.sync.push.single_requests import SingleRequests
 from service.sync.push.window import Window
 
@@ -23,11 +26,11 @@ class Levels:
 
     def send(self, groups: list[Group]) -> None:
         """Bring groups there of which none refers to another."""
-        drafts = self._drafts(jobs_of(groups))
-        if len(drafts) > 1 and self._takes_batches:
-            self._batch(drafts)
+        drafted = self._drafted(jobs_of(groups))
+        if len(drafted) > 1 and self._takes_batches:
+            self._batch(drafted)
         else:
-            self._singles.send(drafts)
+            self._singles.send(drafted)
 
     def finish(self) -> None:
         """Nothing is ever on its way."""
@@ -35,19 +38,19 @@ class Levels:
     def abandon(self) -> None:
         """Nothing is ever on its way."""
 
-    def _drafts(self, jobs: list[Job]) -> list[Draft]:
+    def _drafted(self, jobs: list[Job]) -> list[Draft | PushResult]:
         readiness = self._window.readiness
         cycle = {job.record_id: job for job in jobs}
         loose = [without_cycle(job, cycle, self._window.system, readiness.there.keys()) for job in jobs]
         again = {job.record_id for job, is_cut in loose if is_cut}
         ready = readiness.ready([job for job, _ in loose])
         return [
-            Draft(one.job, one.entry, one.job.record_id in again)
-            for one in readiness.drafts(ready, together=False)
+            replace(one, again=one.job.record_id in again) if isinstance(one, Draft) else one
+            for one in readiness.drafted(ready, together=False)
         ]
 
-    def _batch(self, drafts: list[Draft]) -> None:
-        drafts = self._window.still_right(drafts)
+    def _batch(self, drafted: list[Draft | PushResult]) -> None:
+        drafts = self._window.readiness.noted(self._window.still_right(drafted), together=False)
         if not drafts:
             return
         entries = [one.entry for one in drafts]

@@ -94,7 +94,7 @@ class Push:
         jobs = selection.not_left_behind(jobs, people)
         names = selection.names(jobs, people, registered)
         jobs = selection.of_matched_names(jobs, names)
-        addresses = selection.addresses(jobs, people, names)
+        addresses = selection.addresses(jobs, people, names, registered)
         jobs = selection.certain(jobs)
         window = Window(
             context=self._context,

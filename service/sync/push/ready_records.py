@@ -7,7 +7,7 @@ import structlog
 from fhir_mappings.exact_json import Tree
 from service.sync.context import RunContext
 from service.sync.identity.links import Job
-from service.sync.identity.references import ReferencesThere, Wanted
+from service.sync.identity.references import ReferencesThere
 from service.sync.push import bundles
 from service.sync.push.drafts import Draft, draft
 from service.sync.push.lookup import ServerLookup
@@ -34,8 +34,7 @@ class Readiness:
         self._writer = writer
         self._lookup = lookup
         self._system = system
-        self._logical: Mapping[Wanted, str] = addresses.logical
-        self._nameable = addresses.nameable
+        self._addresses = addresses
         self._bases = bases
         self.there = dict(addresses.there)
         #: Records that refer to what is not there yet.
@@ -52,7 +51,7 @@ class Readiness:
         results = []
         while True:
             coming = {job.local for job in jobs}
-            sayable = self.there.keys() | self._nameable.keys() | coming
+            sayable = self.there.keys() | self._addresses.nameable.keys() | coming
             stuck = [job for job in jobs if job.references - sayable]
             if not stuck:
                 break
@@ -65,16 +64,15 @@ class Readiness:
         self._writer.write(results)
         return jobs
 
-    def drafts(self, jobs: list[Job], *, together: bool) -> list[Draft]:
-        """Draft what is ready, and note that it is about to be sent."""
-        return self.noted(self.drafted(jobs, together=together), together=together)
-
     def drafted(self, jobs: list[Job], *, together: bool) -> list[Draft | PushResult]:
         """Draft records; together: in one transaction, where they can refer to each other."""
         coming = {job.local: bundles.placeholder(job.record_id) for job in jobs if job.is_create}
         there = self.there | (coming if together else {})
         addresses = ReferencesThere(
-            self._context.base_url, there=there, logical=self._logical, nameable=self._nameable
+            self._context.base_url,
+            there=there,
+            logical=self._addresses.logical,
+            nameable=self._addresses.nameable,
         )
         return [self._draft(job, addresses) for job in jobs]
 
@@ -84,7 +82,11 @@ class Readiness:
             results = [self._looked_at(one) for one in drafted if isinstance(one, PushResult)]
             drafts = [one for one in drafted if isinstance(one, Draft)]
             self._writer.write(results)
-            kept = {job.record_id for job in self._writer.mark_in_flight([one.job for one in drafts])}
+            jobs = self._writer.mark_in_flight([one.job for one in drafts], self._addresses)
+            kept = {job.record_id for job in jobs}
+            if not together:
+                # None has another's address from this request.
+                return [one for one in drafts if one.job.record_id in kept]
             if len(kept) == len(drafts) and not any(one.job.is_create for one in results):
                 return drafts
             # Somebody may have referred to what does not travel after all.

@@ -20,8 +20,9 @@ from service.store.tables import Link
 from service.sync import leases, moved
 from service.sync.identity import links
 from service.sync.identity.links import Job
-from service.sync.identity.references import Logical
+from service.sync.identity.references import Logical, ReferencesThere
 from service.sync.policy import BACKOFF_SECONDS, Next, Step, backoff_seconds, retry_after_seconds
+from service.sync.push import ground_rows
 from service.sync.report import Report
 from service.sync.states import Reason, State
 
@@ -111,18 +112,30 @@ class ResultWriter:
         self._report = report
         self._at_once: Counter[str] = Counter()
 
-    def mark_in_flight(self, jobs: Iterable[Job]) -> list[Job]:
-        """Note durably that these may reach the server from now on; return those still leased to us.
+    def mark_in_flight(self, jobs: Iterable[Job], addresses: ReferencesThere) -> list[Job]:
+        """Note durably that these may reach the server from now on; return those that still may.
 
-        Whoever finds this note after a crash asks the server before sending again.
+        Whoever finds this note after a crash asks the server before sending again. What somebody changed
+        since it was leased, or whose people are others there by now, is given back, to be judged anew.
         """
+        jobs = list(jobs)
+        now = self._clock()
         with self._database.begin() as session:
             ours = leases.renew(
-                session, self._connection_id, self._owner, self._clock(), [job.record_id for job in jobs]
+                session, self._connection_id, self._owner, now, [job.record_id for job in jobs]
             )
-            kept = [job for job in jobs if job.record_id in ours]
-            links.save(session, self._connection_id, self._clock(), [_mark(job) for job in kept])
+            leased = [job for job in jobs if job.record_id in ours]
+            grounds = ground_rows.read(session, self._connection_id, leased, addresses.registered)
+            kept = [job for job in leased if grounds.hold_for(job, addresses)]
+            links.save(session, self._connection_id, now, [_mark(job) for job in kept])
+            still = {job.record_id for job in kept}
+            self._let_go(session, [job for job in leased if job.record_id not in still], now)
         return kept
+
+    def _let_go(self, session: Session, jobs: list[Job], now: datetime) -> None:
+        """Give back at once what somebody decided about; the note that it is about to be sent goes."""
+        links.unmark(session, self._connection_id, jobs)
+        self._again(session, [job.record_id for job in jobs], now)
 
     def release(self, jobs: Iterable[Job]) -> None:
         """Give leases back; nothing was tried. What was noted as about to be sent has not left after all."""
@@ -157,18 +170,21 @@ class ResultWriter:
     def _dismiss(self, session: Session, results: list[PushResult], now: datetime) -> None:
         done = [one.job.row for one in results if one.when is Requeue.NEVER]
         leases.finish(session, self._connection_id, self._owner, done)
-        again = [one.job.record_id for one in results if one.when is Requeue.NOW]
-        self._at_once.update(again)
-        restless = [record_id for record_id in again if self._at_once[record_id] > MOST_AT_ONCE]
-        until = now + timedelta(seconds=BACKOFF_SECONDS)
-        leases.rest(session, self._connection_id, self._owner, restless, until)
-        leases.release(session, self._connection_id, self._owner, again)
+        self._again(session, [one.job.record_id for one in results if one.when is Requeue.NOW], now)
         for one in results:
             if one.when is Requeue.LATER:
                 least = retry_after_seconds(one.retry_after, now)
                 wait = backoff_seconds(one.job.row.attempts + 1, self._rng, least)
                 until = now + timedelta(seconds=wait)
                 leases.postpone(session, self._connection_id, self._owner, one.job.row, until)
+
+    def _again(self, session: Session, record_ids: list[str], now: datetime) -> None:
+        """Give leases back for the same pass, or for the next where a record never comes to rest."""
+        self._at_once.update(record_ids)
+        restless = [record_id for record_id in record_ids if self._at_once[record_id] > MOST_AT_ONCE]
+        until = now + timedelta(seconds=BACKOFF_SECONDS)
+        leases.rest(session, self._connection_id, self._owner, restless, until)
+        leases.release(session, self._connection_id, self._owner, record_ids)
 
     def _one_record_each(self, session: Session, results: list[PushResult]) -> list[PushResult]:
         """Refuse a copy that is another record's already: two of ours cannot share one."""

@@ -107,7 +107,11 @@ class Selection:
         return matched
 
     def addresses(
-        self, jobs: list[Job], people: Mapping[str, Match], names: Mapping[Wanted, Match]
+        self,
+        jobs: list[Job],
+        people: Mapping[str, Match],
+        names: Mapping[Wanted, Match],
+        registered: Mapping[Logical, str],
     ) -> ReferencesThere:
         """Return where there all is to which records refer."""
         logical = {one: f"{one[1][0]}/{match.server_id}" for one, match in names.items() if match.server_id}
@@ -131,6 +135,7 @@ class Selection:
             believed={one for one, match in names.items() if match.is_believed},
             believed_people={patient_id for patient_id, match in people.items() if match.is_believed},
             nameable=nameable,
+            registered=registered,
         )
 
     def not_left_behind(self, jobs: list[Job], people: Mapping[str, Match]) -> list[Job]:

@@ -9,6 +9,7 @@ from service.sync.policy import Step
 from service.sync.push.bundles import Entry
 from service.sync.push.drafts import Draft
 from service.sync.push.responses import method_of
+from service.sync.push.results import PushResult
 from service.sync.push.window import Window
 
 
@@ -18,13 +19,17 @@ class SingleRequests:
     def __init__(self, window: Window) -> None:
         self._window = window
 
-    def send(self, drafts: Iterable[Draft]) -> None:
-        """Send drafts that need no other's address; none after one that shows a problem of the connection."""
-        for one in drafts:
-            if self._window.context.report.problem:
+    def send(self, drafted: Iterable[Draft | PushResult]) -> None:
+        """Send drafts that need no other's address; none after one that shows a problem of the connection.
+
+        Each is noted right before its own request: much may be said here while the others travel.
+        """
+        for one in drafted:
+            if isinstance(one, Draft) and self._window.context.report.problem:
                 self._window.release([one.job])
-            elif self._window.still_right([one]):
-                self._send(one)
+                continue
+            for draft in self._window.readiness.noted(self._window.still_right([one]), together=False):
+                self._send(draft)
 
     def _send(self, one: Draft) -> None:
         for tried in range(policy.MAX_AGAIN + 1):

@@ -83,12 +83,12 @@ class Transactions:
         if self._window.is_pausing:
             self._window.release(jobs)
             return []
+        if len(drafted) > 1:
+            # A look takes time: the note that they are about to be sent comes after it.
+            drafted = self._window.as_seen(drafted)
         drafts = self._window.readiness.noted(drafted, together=True)
         if len(drafts) < 2:
             return drafts
-        drafts = self._window.as_seen(drafts)
-        if not drafts:
-            return []
         request = bundles.request("transaction", [one.entry for one in drafts])
         self._sent = _Sent(
             in_flight=InFlight(lambda: self._window.context.client.bundle(request)),

@@ -52,18 +52,19 @@ class Window:
         """Give records back that are not sent now."""
         self._writer.release(jobs)
 
-    def still_right(self, drafts: list[Draft]) -> list[Draft]:
+    def still_right(self, drafted: list[Draft | PushResult]) -> list[Draft | PushResult]:
         """Look first where the server cannot make a write conditional."""
+        drafts = [one for one in drafted if isinstance(one, Draft)]
         creates = [one.job for one in drafts if not one.entry.replaces and not one.entry.conditional]
         absent = {job.record_id for job in self._lookup.absent(creates)} if creates else set()
         skipped = {job.record_id for job in creates} - absent
-        return self.as_seen([one for one in drafts if one.job.record_id not in skipped])
+        return self.as_seen([one for one in drafted if one.job.record_id not in skipped])
 
-    def as_seen(self, drafts: list[Draft]) -> list[Draft]:
+    def as_seen(self, drafted: list[Draft | PushResult]) -> list[Draft | PushResult]:
         """Leave out updates without a version whose copy is no longer what we saw of it."""
         kept = []
-        for one in drafts:
-            is_blind = one.entry.replaces and one.entry.version is None
+        for one in drafted:
+            is_blind = isinstance(one, Draft) and one.entry.replaces and one.entry.version is None
             result = self._lookup.refresh(one.job) if is_blind else None
             if result is None:
                 kept.append(one)

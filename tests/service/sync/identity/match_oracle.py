@@ -56,11 +56,14 @@ class Oracle:
         server_id = self._alone(here)
         if not isinstance(server_id, str):
             return None
-        return (
-            None
-            if any(self._is_rival(other, server_id) for other in self.people if other != here)
-            else server_id
-        )
+        others = [other for other in self.people if other != here]
+        if any(self._is_shown(other, server_id) or self._is_rival(other, server_id) for other in others):
+            return None
+        return server_id
+
+    def _is_shown(self, other: str, server_id: str) -> bool:
+        """Tell whether a Patient shows a number by which somebody else is registered here."""
+        return bool(self.registry.people[server_id].names & self.people[other].names)
 
     def _is_rival(self, other: str, server_id: str) -> bool:
         """Tell whether somebody else is matched to a Patient, or known to claim them."""
