@@ -21,7 +21,7 @@ from service.errors import InvalidContent
 from service.record_types import BY_RESOURCE_TYPE, OF_PATIENT
 
 #: Elements that say whom something is about; elsewhere another patient may stand, a parent who answers.
-_SUBJECTS = frozenset({"subject", "patient"})
+SUBJECTS = frozenset({"subject", "patient"})
 
 #: A URL with its scheme, or a resource that is contained.
 _NOT_RELATIVE = re.compile(r"#|[A-Za-z][A-Za-z0-9+.\-]*:")
@@ -145,7 +145,7 @@ def _patient_problem(spot: Spot, patient_id: str | None, register: Register) -> 
         return "no patient is registered here under this id", "not-found"
     if (into := register.patients[spot.address.id]) is not None:
         return f"this patient was merged into Patient/{into}", "business-rule"
-    if spot.element in _SUBJECTS and spot.address.id != patient_id:
+    if spot.element in SUBJECTS and spot.address.id != patient_id:
         return "is about another patient than the record", "business-rule"
     return None
 
@@ -157,7 +157,7 @@ def _name_problem(spot: Spot, patient_id: str | None, register: Register) -> tup
         return None
     if spot.address is not None and owner != spot.address.id:
         return "says two things: the identifier is that of another patient", "business-rule"
-    if spot.element in _SUBJECTS and owner != patient_id:
+    if spot.element in SUBJECTS and owner != patient_id:
         return "is about another patient than the record", "business-rule"
     return None
 
@@ -180,7 +180,7 @@ def _unread(spot: Spot) -> str | None:
 
 
 def _unregistered_subject(spot: Spot, register: Register) -> str | None:
-    if spot.element not in _SUBJECTS or spot.is_search:
+    if spot.element not in SUBJECTS or spot.is_search:
         return None
     if spot.literal is None and spot.name in register.names:
         return None
@@ -204,6 +204,6 @@ def _strangers(spots: Collection[Spot], patient_id: str, register: Register) -> 
             continue
         if spot.address is not None:
             strangers.add((spot.name, spot.address.id))
-        elif spot.element in _SUBJECTS:
+        elif spot.element in SUBJECTS:
             strangers.add((spot.name, patient_id))
     return strangers

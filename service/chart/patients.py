@@ -17,7 +17,7 @@ from service.errors import Conflict, InvalidContent, InvalidInput, NotFound
 from service.store import matches, tables
 
 #: What a line of a patient's history shows.
-_SHOWN = frozenset({"identifiers", "corrected", "from", "into"})
+_SHOWN = frozenset({"identifiers", "corrected", "from", "into", "edited"})
 
 
 def find_or_register(

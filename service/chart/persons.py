@@ -75,13 +75,16 @@ def merge(session: Session, from_id: str, into_id: str, actor: str, now: datetim
     _move(session, own, into_id)
     rewrite, needle = renames.patient(from_id, into_id), f"Patient/{from_id}"
     references = renames.records(session, needle, rewrite, _change(actor, "merge-patient", now))
+    conflicts = renames.conflicts(session, needle, rewrite)
     undo: dict[str, Any] = {
         "from": from_id,
         "into": into_id,
         "identifiers": patients.listed(names),
         "records": own,
         "references": references,
-        "conflicts": renames.conflicts(session, needle, rewrite),
+        "versions": renames.versions(session, references),
+        "conflicts": conflicts,
+        "sides": renames.sides(session, conflicts),
         "answers": kept_answers.hand_over(session, from_id, into_id),
         "matches": matches.hand_over(session, from_id, into_id),
     }
@@ -92,6 +95,8 @@ def merge(session: Session, from_id: str, into_id: str, actor: str, now: datetim
 def unmerge(session: Session, from_id: str, actor: str, now: datetime) -> None:
     """Make two patients again of one, by the list that was kept; what came since stays where it is.
 
+    Records that were edited meanwhile are told in the history (``edited``): what was written goes with them,
+    and a reference that no longer stands where it stood names who stayed.
     Raises Conflict if the patient is not merged, InvalidContent where a record refers by now to
     what would be another patient's again.
     """
@@ -110,13 +115,17 @@ def unmerge(session: Session, from_id: str, actor: str, now: datetime) -> None:
     own = [one for one in undo["records"] if session.get_one(Record, one).patient_id == into_id]
     _move(session, own, from_id)
     change = _change(actor, "unmerge-patient", now)
-    renames.follow_records(session, renames.records_back(session, undo["references"], into_id, change))
-    renames.conflicts_back(session, undo["conflicts"], into_id)
+    parting = renames.Parting(from_id, into_id, undo, corrected, frozenset(own))
+    changed, edited = renames.records_back(session, parting, change)
+    renames.follow_records(session, changed)
+    renames.conflicts_back(session, parting)
     kept_answers.give_back(session, undo["answers"], into_id)
     matches.restore(session, from_id, into_id, undo["matches"], now)
     # Also what was written since, and who else names one of the two.
     audit.require_lawful(session, [from_id, into_id], InvalidContent)
-    said = {"from": from_id, "into": into_id, "corrected": patients.pairs(corrected.items())}
+    said: dict[str, Any] = {"from": from_id, "into": into_id, "corrected": patients.pairs(corrected.items())}
+    if edited:
+        said["edited"] = edited
     _part(session, from_id, into_id, "unmerge", said, actor, now)
 
 

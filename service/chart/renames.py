@@ -1,6 +1,7 @@
 """References to a patient said anew in every record and conflict that makes them; and that undone."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -10,8 +11,11 @@ from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
 from fhir_mappings.references import Address, Name, Spot, name_of, references, rewritten
 from service.chart import trees, writes
+from service.chart.ownership import SUBJECTS
+from service.chart.standing import unmoved
 from service.chart.writes import Change
-from service.store.tables import ConflictRow, Record
+from service.store.statements import chunks
+from service.store.tables import ConflictRow, Record, Version
 
 #: Says a Reference anew; returns it as it is where it has nothing to do with the matter.
 Rewrite = Callable[[Tree], Tree]
@@ -19,6 +23,8 @@ Rewrite = Callable[[Tree], Tree]
 Before = dict[str, str]
 Side = InstrumentedAttribute[Any]
 
+#: Acts that say anew who somebody is, and nothing else.
+_WHO_IS_WHO = ("identify", "merge-patient", "unmerge-patient")
 SIDES: tuple[Side, ...] = (ConflictRow.base, ConflictRow.here, ConflictRow.there)
 
 
@@ -68,36 +74,110 @@ def follow_records(session: Session, record_ids: Collection[str]) -> None:
     session.flush()
 
 
-def records_back(
-    session: Session, before: Mapping[str, Before], patient_id: str, change: Change
-) -> list[str]:
-    """Write records as they were before a patient was named in another's place; return which.
+@dataclass(frozen=True)
+class Parting:
+    """Two patients who were one, and are two again.
 
-    patient_id: who was named. What says something else by now is left alone.
+    undo: what was kept when they were merged. corrected: identifiers then, and what they are by now.
+    own: the records that go back to who was merged.
     """
-    changed = []
-    for record_id, addresses in sorted(before.items()):
+
+    from_id: str
+    into_id: str
+    undo: Mapping[str, Any]
+    corrected: Mapping[Name, Name]
+    own: Collection[str]
+
+    def as_corrected(self, tree: Tree) -> Tree:
+        """Return a tree of then with the identifiers of now."""
+        for old, new in self.corrected.items():
+            tree = rewritten(tree, identifier(self.into_id, old, new))
+        return tree
+
+    def before(self, record_id: str, tree: Tree, then: Tree | None, addresses: Before) -> Before:
+        """Return the addresses that may be said as before: where nobody has edited anything since.
+
+        Whom a record is about goes with the record, wherever in it that is said.
+        """
+        standing: set[str] = set()
+        if then is not None:
+            # Of a conflict our side alone was corrected.
+            standing = unmoved(self.as_corrected(then), self.as_corrected(tree), addresses)
+        before = {path: address for path, address in addresses.items() if path in standing}
+        if record_id in self.own:
+            before |= {
+                spot.path: addresses.get(spot.path, f"Patient/{self.from_id}")
+                for spot in references(tree)
+                if spot.element in SUBJECTS
+            }
+        return before
+
+
+def records_back(session: Session, parting: Parting, change: Change) -> tuple[list[str], list[str]]:
+    """Write records as they were before a patient was named in another's place.
+
+    Return which were written, and which a person has to look at: what names who stayed was moved in them
+    since, or they go back with what was said in them meanwhile.
+    """
+    changed, edited = [], []
+    for record_id, addresses in sorted(parting.undo["references"].items()):
         row = session.get(Record, record_id, with_for_update=True, populate_existing=True)
         if row is None:
             continue
         tree = exact_json.parse(row.tree)
-        after = as_before(tree, addresses, patient_id)
+        number = parting.undo.get("versions", {}).get(record_id)
+        then = session.get(Version, (record_id, number)) if number is not None else None
+        before = parting.before(record_id, tree, exact_json.parse(then.tree) if then else None, addresses)
+        after = as_before(tree, before, parting.into_id)
+        is_left = not addresses.keys() <= before.keys() and _names(after, parting.into_id)
+        if is_left or (record_id in parting.own and _is_edited(session, record_id, number)):
+            edited.append(record_id)
         if not trees.same(tree, after):
             writes.replace(session, row, after, change)
             changed.append(record_id)
-    return changed
+    return changed, edited
 
 
-def conflicts_back(session: Session, before: Mapping[str, Mapping[str, Before]], patient_id: str) -> None:
+def _names(tree: Tree, patient_id: str) -> bool:
+    return any(spot.address == ("Patient", patient_id) for spot in references(tree))
+
+
+def _is_edited(session: Session, record_id: str, since: int | None) -> bool:
+    """Tell whether anything was said in a record since a version, but who is who."""
+    query = select(Version.version).where(Version.record_id == record_id, Version.version > (since or 0))
+    return session.scalar(query.where(Version.action.not_in(_WHO_IS_WHO)).limit(1)) is not None
+
+
+def conflicts_back(session: Session, parting: Parting) -> None:
     """Say the sides of conflicts as they were."""
-    for conflict_id, sides in before.items():
+    for conflict_id, sides in parting.undo["conflicts"].items():
         row = session.get(ConflictRow, conflict_id, with_for_update=True, populate_existing=True)
         if row is None:
             continue
+        kept = parting.undo.get("sides", {}).get(conflict_id, {})
         for name, addresses in sides.items():
-            tree = as_before(exact_json.parse(getattr(row, name)), addresses, patient_id)
-            setattr(row, name, exact_json.dump(tree))
+            tree = exact_json.parse(getattr(row, name))
+            before = parting.before(row.record_id, tree, kept.get(name), addresses)
+            setattr(row, name, exact_json.dump(as_before(tree, before, parting.into_id)))
     session.flush()
+
+
+def versions(session: Session, record_ids: Collection[str]) -> dict[str, int]:
+    """Return which version each record has by now."""
+    found: dict[str, int] = {}
+    for chunk in chunks(sorted(record_ids)):
+        rows = session.execute(select(Record.id, Record.version).where(Record.id.in_(chunk)))
+        found.update({row.id: row.version for row in rows})
+    return found
+
+
+def sides(session: Session, changed: Mapping[str, Mapping[str, Before]]) -> dict[str, dict[str, Tree]]:
+    """Return what the sides of conflicts say by now that were said anew."""
+    return {
+        row.id: {name: exact_json.parse(getattr(row, name)) for name in changed[row.id]}
+        for chunk in chunks(sorted(changed))
+        for row in session.scalars(select(ConflictRow).where(ConflictRow.id.in_(chunk)))
+    }
 
 
 def patient(from_id: str, into_id: str) -> Rewrite:

@@ -128,7 +128,14 @@ def merge(who: str, into: str, as_json: bool) -> None:
 def unmerge(patient_id: str, as_json: bool) -> None:
     """Make two patients again of one: the patient ID is theirs who was merged into the other."""
     with opened() as components:
-        _tell(components, components.register.unmerge(patient_id, ACTOR), as_json)
+        parted = components.register.unmerge(patient_id, ACTOR)
+        detail = components.register.history(patient_id)[0].detail
+        _tell(components, parted, as_json)
+    if edited := detail.get("edited"):
+        terminal.say(
+            f"Look at what was edited meanwhile: {', '.join(edited)}. What was written since went along with "
+            f"the record, and a reference that was moved still names Patient/{detail['into']}."
+        )
 
 
 @patient.command()
