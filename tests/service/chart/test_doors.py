@@ -41,7 +41,8 @@ def test_through_no_door_a_row_becomes_another_patients(world: World) -> None:
     refused: Counter[str] = Counter()
 
     # What went wrong is told by the acts that came before; to make them fewer would take minutes.
-    @settings(max_examples=20, phases=[Phase.generate])
+    # That every door was gone through is asserted, so the choices are the same each time.
+    @settings(max_examples=20, phases=[Phase.generate], derandomize=True)
     @given(st.permutations(sorted(DOORS)), st.lists(_NUMBERS, min_size=len(DOORS), max_size=len(DOORS)))
     def each_door_in_some_order(names: list[str], numbers: list[list[int]]) -> None:
         world.begin()
