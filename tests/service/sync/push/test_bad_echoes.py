@@ -2,6 +2,7 @@
 
 import pytest
 from flask import Request, Response
+from sqlalchemy import select
 
 from fhir_mappings import exact_json
 from fhir_mappings.exact_json import Tree
@@ -41,6 +42,14 @@ def echoing(bad: Tree, status: set[int]) -> After:
     return answer
 
 
+def known(office: Office, goal: str) -> Tree:
+    """Return the copy as we know it."""
+    with office.database.read() as session:
+        body = session.scalars(select(Link.body).where(Link.record_id == goal)).one()
+    tree: Tree = exact_json.parse(str(body))
+    return tree
+
+
 @each_way
 @each_kind
 @pytest.mark.parametrize("status", [{201}, {200}], ids=["create", "update"])
@@ -50,12 +59,14 @@ def test_what_a_bad_echo_shows_is_not_taken_for_the_copy(
     ehr.without, ehr.after = without, echoing(bad, status)
     goals = [office.goal(f"goal {number}") for number in range(3)]
     office.sync.push()
+    assert [known(office, goal) for goal in goals] == [office.there("Goal", goal) for goal in goals]
     for text in ("first edit", "second edit"):
         for goal in goals:
             office.change("Goal", goal, description={"text": text})
         office.sync.run()
         assert office.states() == {"synced": 3}
         assert {office.there("Goal", goal)["description"]["text"] for goal in goals} == {text}
+        assert [known(office, goal) for goal in goals] == [office.there("Goal", goal) for goal in goals]
     assert len(office.copies("Goal")) == 3
     assert office.sync.invalid() == []
 
@@ -97,7 +108,7 @@ def test_a_copy_that_is_not_valid_when_it_is_read_back_is_set_aside_until_it_is_
 def spoil(office: Office, goal: str, **bad: object) -> None:
     """Have what we know of a copy be wrong, though its version is right."""
     with office.database.begin() as session:
-        link = session.query(Link).filter_by(record_id=goal).one()
+        link = session.scalars(select(Link).where(Link.record_id == goal)).one()
         assert link.body is not None
         link.body = exact_json.dump({**exact_json.parse(link.body), **bad})
 
@@ -149,3 +160,23 @@ def test_a_copy_is_read_once_before_its_record_is_set_aside(office: Office, ehr:
     assert (status.state, status.reason) == ("rejected", "not-valid-there")
     log = ehr.app.extensions["mainstay_sandbox"].requests
     assert [one.method for one in log if one.path.endswith(url)] == ["GET"]
+
+
+def test_a_newer_version_that_is_not_valid_is_not_merged_when_an_update_meets_it(
+    office: Office, ehr: EHR
+) -> None:
+    ehr.without = SINGLE
+    goal = office.goal("walk")
+    office.sync.push()
+    before = known(office, goal)
+    office.change_there("Goal", goal, note=[{"text": "theirs"}])
+    office.change("Goal", goal, description={"text": "run"})
+    ehr.after = lambda request, response: (
+        rewritten(response, lambda tree: {**tree, "mood": "good"})
+        if request.method == "GET" and is_ours(request) and "/Goal/" in request.path
+        else None
+    )
+    office.sync.push()
+    assert (office.status(goal).state, office.status(goal).reason) == ("rejected", "not-valid-there")
+    assert (known(office, goal), office.sync.conflicts()[0]) == (before, [])
+    assert "note" not in office.here("Goal", goal)
